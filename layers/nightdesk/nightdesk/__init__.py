@@ -1,0 +1,1 @@
+"""Nightdesk: background agents for software teams, serverless on their own AWS account."""

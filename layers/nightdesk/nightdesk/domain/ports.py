@@ -1,0 +1,392 @@
+"""What the services need from the outside world. Each port has an adapter and a fake, and one
+set of tests that both pass.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from nightdesk.domain.model import Usage
+from nightdesk.domain.outbox import OutboxRow
+from nightdesk.domain.session import Entry
+from nightdesk.domain.specialist import SpecialistSet
+from nightdesk.domain.task import Origin, Priority, Target, Task, TaskError, TaskStatus
+from nightdesk.domain.workspace_files import Snapshot
+
+
+class Clock(Protocol):
+    """Time, so that tests can turn it."""
+
+    def now(self) -> datetime:
+        """The time, aware UTC."""
+        ...
+
+    def sleep(self, duration: timedelta) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of the few permits to run. Free when `task_id` is None.
+
+    It stores no clock: it changes only in the transaction that moves its task out of RUNNING, or
+    claims it anew (design, section 4, rule 2).
+    """
+
+    number: int
+    task_id: str | None = None
+    fence: int = 0
+    #: The wake-up whose executor claimed it, so that its redelivery finds its task.
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row of the runnable index: best first."""
+
+    task_id: str
+    workspace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimView:
+    """One consistent read of all that a claim decides on. A missing id was deleted meanwhile."""
+
+    tasks: dict[str, Task]
+    origins: dict[str, Origin]
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a step changes on the hot item besides the journal. Counts are increments."""
+
+    activity: str | None = None
+    tool_calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost_micros: int = 0
+    #: Set aside for the next model call; replaces what was set aside before.
+    reserved_micros: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """How a task leaves RUNNING. Its slot goes free in the same transaction.
+
+    `status` PENDING = go on later (`run_after` None: at once); `continuing` = without a new attempt.
+    """
+
+    status: TaskStatus
+    error: TaskError | None = None
+    run_after: datetime | None = None
+    continuing: bool = False
+    hop: bool = False
+    progress: Progress = field(default_factory=Progress)
+    entry: Entry | None = None
+    rows: tuple[OutboxRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of tasks, newest first; `cursor` is opaque, None at the end."""
+
+    tasks: tuple[Task, ...]
+    cursor: str | None
+
+
+class TaskStore(Protocol):
+    """Tasks, their origins, journals and slots. Every state change is a conditional write."""
+
+    # Creating and reading --------------------------------------------------------------------
+
+    def create(self, task: Task, origin: Origin, *, seen_key: str | None = None) -> bool:
+        """Put a new PENDING task, its origin and (for events) the `seen` row in one transaction.
+
+        Returns False, and writes nothing, when the task's id or the seen key exists already.
+        """
+        ...
+
+    def get(self, task_id: str) -> Task | None:
+        """Consistent read."""
+        ...
+
+    def get_origin(self, task_id: str) -> Origin | None: ...
+
+    def list_page(
+        self,
+        workspace_id: str,
+        *,
+        status: TaskStatus | None,
+        limit: int,
+        cursor: str | None,
+    ) -> Page:
+        """Raises InvalidInputError(field="cursor") for a cursor that is not of this list."""
+        ...
+
+    def entries(self, task_id: str, run: int, *, after: int = 0) -> list[Entry]:
+        """The journal of one run, in order, from the entry after `after` (consistent read)."""
+        ...
+
+    def entry(self, task_id: str, run: int, seq: int) -> Entry | None: ...
+
+    # Claiming --------------------------------------------------------------------------------
+
+    def runnable(self, *, limit: int) -> list[Candidate]:
+        """The best few of the runnable index (eventually consistent)."""
+        ...
+
+    def view_for_claim(self, task_ids: Sequence[str]) -> ClaimView:
+        """These tasks, their origins and all slots, in one consistent read."""
+        ...
+
+    def slots(self) -> tuple[Slot, ...]: ...
+
+    def claim(
+        self,
+        task: Task,
+        slot: Slot,
+        *,
+        message_id: str,
+        now: datetime,
+        lease_until: datetime,
+        reserved_micros: int,
+    ) -> Task:
+        """Take the task, as it was read, into the slot, as it was read; raises the fence.
+
+        The task is PENDING and the slot free, or the task is RUNNING with an expired lease and
+        holds this slot. Returns the task as it is now.
+
+        Raises:
+            NotClaimableError: the task or the slot has changed since it was read.
+        """
+        ...
+
+    def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
+        """Write the entry, the progress and the lease in one transaction.
+
+        Raises:
+            CancelRequestedError: a person has cancelled the task; nothing was written.
+            LeaseLostError: the fence is not ours any more, or the task has ended.
+        """
+        ...
+
+    def heartbeat(self, task: Task, *, now: datetime, lease_until: datetime) -> bool:
+        """Renew the lease; returns whether a cancel was requested.
+
+        Raises:
+            LeaseLostError: the fence is not ours any more, or the task has ended.
+        """
+        ...
+
+    def release(self, task: Task, release: Release, *, now: datetime) -> Task:
+        """Move the task out of RUNNING and free its slot, in one transaction, on our fence.
+
+        A `status` other than CANCELLED also demands that no cancel was requested.
+
+        Raises:
+            CancelRequestedError, LeaseLostError: as `step`.
+        """
+        ...
+
+    # Without a session -----------------------------------------------------------------------
+
+    def end_unclaimed(
+        self,
+        task: Task,
+        status: TaskStatus,
+        error: TaskError | None,
+        *,
+        now: datetime,
+        rows: tuple[OutboxRow, ...] = (),
+    ) -> Task:
+        """End a task that no session holds: PENDING or WAITING, or an orphan (RUNNING without slot).
+
+        Raises:
+            ConditionFailedError: it has changed since it was read.
+        """
+        ...
+
+    def end_expired(self, task: Task, release: Release, *, now: datetime) -> Task:
+        """As `release`, for a task whose lease has run out and whose executor is gone: on the
+        lease as it was read.
+
+        Raises:
+            ConditionFailedError: it has changed since it was read (its executor lives).
+        """
+        ...
+
+    def request_cancel(self, task: Task, *, now: datetime) -> Task:
+        """Ask the session of a RUNNING task to stop.
+
+        Raises:
+            ConditionFailedError: it does not run any more.
+        """
+        ...
+
+    def make_runnable(self, task: Task, *, now: datetime) -> None:
+        """Write a delayed task that is due into the runnable index. Harmless when repeated."""
+        ...
+
+    def edit(
+        self,
+        task: Task,
+        *,
+        title: str | None,
+        prompt: str | None,
+        agent_id: str | None,
+        priority: Priority | None,
+        now: datetime,
+    ) -> Task:
+        """Change a PENDING task that has not started yet.
+
+        Raises:
+            ConditionFailedError: it has started or ended meanwhile.
+        """
+        ...
+
+    def start_new_run(self, task: Task, *, now: datetime) -> Task:
+        """A person's retry of a FAILED or CANCELLED task.
+
+        Raises:
+            ConditionFailedError: it has changed since it was read.
+        """
+        ...
+
+    def delete(self, task: Task) -> None:
+        """Remove a task that does not run.
+
+        Raises:
+            ConditionFailedError: it has started meanwhile.
+        """
+        ...
+
+    def set_publication(self, task_id: str, publication: str) -> None:
+        """Show where the result was published (a short text or URL)."""
+        ...
+
+    # Sweeping --------------------------------------------------------------------------------
+
+    def running(self) -> list[Task]:
+        """Every task whose status is RUNNING, also one that was put there by hand."""
+        ...
+
+    def due(self, *, now: datetime, limit: int) -> list[Task]:
+        """PENDING and WAITING tasks whose time to be looked at has come."""
+        ...
+
+
+class OutboxStore(Protocol):
+    """What waits to be published or notified."""
+
+    def get(self, task_id: str, row: str) -> OutboxRow | None: ...
+
+    def lease(self, row: OutboxRow, *, until: datetime) -> OutboxRow:
+        """Take the row, as it was read, for one try; counts the try.
+
+        Raises:
+            ConditionFailedError: another consumer has it, or it is done.
+        """
+        ...
+
+    def done(self, row: OutboxRow, *, result_url: str) -> None: ...
+
+    def failed(self, row: OutboxRow, *, error: str, next_try: datetime | None) -> None:
+        """Record a try that failed; `next_try` None = DEAD."""
+        ...
+
+    def due(self, *, now: datetime, limit: int) -> list[OutboxRow]:
+        """PENDING rows that nobody holds although their time has come."""
+        ...
+
+
+class WakeUps(Protocol):
+    """The queue of wake-ups. A wake-up says "look", not "run this": the task id is a hint."""
+
+    def send(self, task_id: str, *, delay: timedelta = timedelta(0)) -> None:
+        """Delays over 15 minutes are cut to 15 minutes (an SQS limit); the sweeper does the rest."""
+        ...
+
+    def kept_invisible(self, receipt_handle: str) -> AbstractContextManager[None]:
+        """Set the message's visibility to 40 s at once, and again each 10 s until the end."""
+        ...
+
+
+class Snapshots(Protocol):
+    """Gives a session the files of its task's repository."""
+
+    def open(self, task_id: str, target: Target) -> AbstractContextManager[Snapshot]:
+        """Raises PermanentError(REPOSITORY_UNREACHABLE) or TransientError."""
+        ...
+
+
+class IssueReader(Protocol):
+    """Reads the issue or pull request that a task is about."""
+
+    def read(self, task_id: str, target: Target) -> "IssueText":
+        """Raises PermanentError(REPOSITORY_UNREACHABLE) or TransientError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueComment:
+    author: str
+    author_association: str
+    created_at: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueText:
+    """An issue or pull request in words. All of it is untrusted data."""
+
+    number: int
+    title: str
+    body: str
+    author: str
+    author_association: str
+    state: str
+    labels: tuple[str, ...] = ()
+    comments: tuple[IssueComment, ...] = ()
+
+
+class Specialists(Protocol):
+    def load(self) -> SpecialistSet:
+        """All specialists; broken files are listed, not raised. Cached while warm."""
+        ...
+
+
+class Dice(Protocol):
+    """Randomness, so that tests can load it."""
+
+    def jitter(self) -> float:
+        """A number in [0, 1)."""
+        ...
+
+    def token(self) -> str:
+        """32 hexadecimal digits from a secure source."""
+        ...
+
+
+PriceOf = Callable[[str, Usage], int | None]
+"""Model id and usage to millionths of a dollar; None = no price is known for this model."""
+
+__all__ = [
+    "Candidate",
+    "ClaimView",
+    "Clock",
+    "Dice",
+    "IssueComment",
+    "IssueReader",
+    "IssueText",
+    "OutboxStore",
+    "Page",
+    "PriceOf",
+    "Progress",
+    "Release",
+    "Slot",
+    "Snapshots",
+    "Specialists",
+    "TaskStore",
+    "WakeUps",
+]
