@@ -74,7 +74,7 @@ class Progress:
 class Release:
     """How a task leaves RUNNING. Its slot goes free in the same transaction.
 
-    `status` PENDING = go on later (`run_after` None: at once); `continuing` = without a new attempt.
+    `status` PENDING = go on later (`run_after` None: at once); `continuing` = no new attempt.
     """
 
     status: TaskStatus
@@ -200,7 +200,7 @@ class TaskStore(Protocol):
         now: datetime,
         rows: tuple[OutboxRow, ...] = (),
     ) -> Task:
-        """End a task that no session holds: PENDING or WAITING, or an orphan (RUNNING without slot).
+        """End a task that no session holds: PENDING, WAITING, or an orphan (RUNNING, no slot).
 
         Raises:
             ConditionFailedError: it has changed since it was read.
@@ -304,7 +304,7 @@ class WakeUps(Protocol):
     """The queue of wake-ups. A wake-up says "look", not "run this": the task id is a hint."""
 
     def send(self, task_id: str, *, delay: timedelta = timedelta(0)) -> None:
-        """Delays over 15 minutes are cut to 15 minutes (an SQS limit); the sweeper does the rest."""
+        """Delays over 15 minutes are cut to that (an SQS limit); the sweeper does the rest."""
         ...
 
     def kept_invisible(self, receipt_handle: str) -> AbstractContextManager[None]:

@@ -9,7 +9,7 @@ from nightdesk.domain.model import ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model is told. `is_error` marks a refusal or a failure that the model may react to."""
+    """What the model is told. `is_error`: a refusal or failure that the model may react to."""
 
     text: str
     is_error: bool = False
