@@ -128,8 +128,11 @@ class Task:
     attempts: int = 0
     max_attempts: int = MAX_ATTEMPTS_DEFAULT
     timeout_ms: int = TIMEOUT_MS_DEFAULT
-    #: Not before this time; a task with a future `run_after` is absent from the runnable index.
+    #: Not before this time. While it is set, the task is absent from the runnable index; whoever
+    #: finds that its time has come removes it.
     run_after: datetime | None = None
+    #: When it last became PENDING; the queue timeout counts from here.
+    queued_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
     result_session_id: str | None = None
@@ -188,6 +191,7 @@ class Task:
             attempts=0,
             updated_at=now,
             run_after=None,
+            queued_at=now,
             started_at=None,
             completed_at=None,
             result_session_id=None,

@@ -1,0 +1,309 @@
+"""The tables of template.yaml as PynamoDB models: names, keys and the short attribute names.
+
+A DynamoDB update is billed by the size of the whole item, and names count; hence the short names
+of the hot `Tasks` item. `docs/architecture.md` lists them for people who read a table by hand.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pynamodb.attributes import (
+    Attribute,
+    BinaryAttribute,
+    BooleanAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.constants import STRING
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+# Each call is bounded: one try takes at most 1 s to connect and 3 s to answer, and is made three
+# times. A transaction carries a request token, so that a repetition after a lost answer is safe.
+CONNECT_TIMEOUT_SECONDS = 1
+READ_TIMEOUT_SECONDS = 3
+RETRIES = 2
+
+
+class InstantAttribute(Attribute[datetime]):
+    """A time as `2026-11-21T22:01:40.123Z`: fixed width, so that strings sort as times do."""
+
+    attr_type = STRING
+
+    def serialize(self, value: datetime) -> str:
+        return instant(value)
+
+    def deserialize(self, value: str) -> datetime:
+        return datetime.fromisoformat(value)
+
+
+def instant(value: datetime) -> str:
+    """The stored form of an aware UTC time, in milliseconds."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class PackedAttribute(BinaryAttribute):
+    """A JSON document, compressed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(legacy_encoding=False, **kwargs)
+
+    def serialize(self, value: Any) -> Any:
+        packed = zlib.compress(
+            json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        )
+        return super().serialize(packed)
+
+    def deserialize(self, value: Any) -> Any:
+        return json.loads(zlib.decompress(super().deserialize(value)))
+
+
+class _Meta:
+    table_name = ""
+    connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
+    read_timeout_seconds = READ_TIMEOUT_SECONDS
+    max_retry_attempts = RETRIES
+    region: ClassVar[str | None] = None
+
+
+class _ByWorkspace(GlobalSecondaryIndex["TaskItem"]):
+    class Meta:
+        index_name = "by_workspace"
+        projection = KeysOnlyProjection()
+
+    workspace_id = UnicodeAttribute(attr_name="ws", hash_key=True)
+    created_at = InstantAttribute(attr_name="cr", range_key=True)
+
+
+class _ByWorkspaceStatus(GlobalSecondaryIndex["TaskItem"]):
+    class Meta:
+        index_name = "by_workspace_status"
+        projection = KeysOnlyProjection()
+
+    workspace_status = UnicodeAttribute(attr_name="wsst", hash_key=True)
+    created_at = InstantAttribute(attr_name="cr", range_key=True)
+
+
+class _ByStatus(GlobalSecondaryIndex["TaskItem"]):
+    class Meta:
+        index_name = "by_status"
+        projection = KeysOnlyProjection()
+
+    status = UnicodeAttribute(attr_name="st", hash_key=True)
+    created_at = InstantAttribute(attr_name="cr", range_key=True)
+
+
+class _Runnable(GlobalSecondaryIndex["TaskItem"]):
+    class Meta:
+        index_name = "runnable"
+        projection = KeysOnlyProjection()
+
+    runnable = UnicodeAttribute(attr_name="rp", hash_key=True)
+    rank = UnicodeAttribute(attr_name="rk", range_key=True)
+
+
+class _TasksDue(GlobalSecondaryIndex["TaskItem"]):
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(attr_name="ds", hash_key=True)
+    due_at = InstantAttribute(attr_name="da", range_key=True)
+
+
+class TaskItem(Model):
+    """The hot item of a task: under 1 KB whatever its prompt."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    id = UnicodeAttribute(hash_key=True)
+    workspace_id = UnicodeAttribute(attr_name="ws", default="")
+    agent_id = UnicodeAttribute(attr_name="ag", default="")
+    title = UnicodeAttribute(attr_name="ti", default="")
+    status = UnicodeAttribute(attr_name="st")
+    priority = UnicodeAttribute(attr_name="pr", null=True)
+    trigger_source = UnicodeAttribute(attr_name="src", null=True)
+    triggered_by = UnicodeAttribute(attr_name="by", null=True)
+    attempts = NumberAttribute(attr_name="at", null=True)
+    max_attempts = NumberAttribute(attr_name="ma", null=True)
+    timeout_ms = NumberAttribute(attr_name="to", null=True)
+    created_at = InstantAttribute(attr_name="cr")
+    updated_at = InstantAttribute(attr_name="up", null=True)
+    run_after = InstantAttribute(attr_name="ra", null=True)
+    queued_at = InstantAttribute(attr_name="qa", null=True)
+    started_at = InstantAttribute(attr_name="sa", null=True)
+    completed_at = InstantAttribute(attr_name="ca", null=True)
+    result_session_id = UnicodeAttribute(attr_name="ses", null=True)
+    error_code = UnicodeAttribute(attr_name="ec", null=True)
+    error_message = UnicodeAttribute(attr_name="em", null=True)
+    last_activity = InstantAttribute(attr_name="la", null=True)
+    current_activity = UnicodeAttribute(attr_name="act", null=True)
+    tool_call_count = NumberAttribute(attr_name="tc", null=True)
+    input_tokens = NumberAttribute(attr_name="it", null=True)
+    output_tokens = NumberAttribute(attr_name="ot", null=True)
+    cache_read_tokens = NumberAttribute(attr_name="crt", null=True)
+    cost_micros = NumberAttribute(attr_name="co", null=True)
+    reserved_micros = NumberAttribute(attr_name="rv", null=True)
+    publication = UnicodeAttribute(attr_name="pub", null=True)
+    run = NumberAttribute(attr_name="rn", null=True)
+    fence = NumberAttribute(attr_name="f", null=True)
+    lease_until = InstantAttribute(attr_name="lu", null=True)
+    slot = NumberAttribute(attr_name="sl", null=True)
+    last_entry = NumberAttribute(attr_name="seq", null=True)
+    cancel_requested = BooleanAttribute(attr_name="cx", null=True)
+    continuing = BooleanAttribute(attr_name="ctn", null=True)
+    hops = NumberAttribute(attr_name="hop", null=True)
+    # Index keys, derived from the above by `index_keys` and never read back.
+    workspace_status = UnicodeAttribute(attr_name="wsst", null=True)
+    runnable = UnicodeAttribute(attr_name="rp", null=True)
+    rank = UnicodeAttribute(attr_name="rk", null=True)
+    due_shard = UnicodeAttribute(attr_name="ds", null=True)
+    due_at = InstantAttribute(attr_name="da", null=True)
+    expires = NumberAttribute(attr_name="ttl", null=True)
+
+    by_workspace = _ByWorkspace()
+    by_workspace_status = _ByWorkspaceStatus()
+    by_status = _ByStatus()
+    by_rank = _Runnable()
+    by_due = _TasksDue()
+
+
+class OriginItem(Model):
+    """What never changes: prompt, target, trigger, limits, allowed intents."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    task_id = UnicodeAttribute(attr_name="taskId", hash_key=True)
+    document = PackedAttribute(attr_name="doc")
+    expires = NumberAttribute(attr_name="ttl")
+
+
+class SessionLogItem(Model):
+    """One journal entry; `entry` is `0001#000001`: run and sequence number."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    task_id = UnicodeAttribute(attr_name="taskId", hash_key=True)
+    entry = UnicodeAttribute(range_key=True)
+    kind = UnicodeAttribute(attr_name="k")
+    at = InstantAttribute(attr_name="at")
+    fence = NumberAttribute(attr_name="f", null=True)
+    document = PackedAttribute(attr_name="doc")
+    expires = NumberAttribute(attr_name="ttl")
+
+
+class SlotItem(Model):
+    """A permit to run, in the `Limits` table: `slot#0`, `slot#1`. Free without a task id."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    id = UnicodeAttribute(hash_key=True)
+    task_id = UnicodeAttribute(attr_name="taskId", null=True)
+    fence = NumberAttribute(attr_name="fence", null=True)
+    message_id = UnicodeAttribute(attr_name="messageId", null=True)
+
+
+class _OutboxDue(GlobalSecondaryIndex["OutboxItem"]):
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(attr_name="ds", hash_key=True)
+    due_at = InstantAttribute(attr_name="da", range_key=True)
+
+
+class OutboxItem(Model):
+    """A row that waits to be published. Present in `due` until it is DONE or DEAD."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    task_id = UnicodeAttribute(attr_name="taskId", hash_key=True)
+    row = UnicodeAttribute(range_key=True)
+    document = PackedAttribute(attr_name="doc")
+    state = UnicodeAttribute(attr_name="st")
+    tries = NumberAttribute(attr_name="n", default=0)
+    created_at = InstantAttribute(attr_name="cr")
+    due_shard = UnicodeAttribute(attr_name="ds", null=True)
+    due_at = InstantAttribute(attr_name="da", null=True)
+    result_url = UnicodeAttribute(attr_name="url", null=True)
+    last_error = UnicodeAttribute(attr_name="err", null=True)
+    expires = NumberAttribute(attr_name="ttl")
+
+    by_due = _OutboxDue()
+
+
+class GithubItem(Model):
+    """Poll state and seen keys: `repo#owner/name` and `seen#<natural key>`."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = PackedAttribute(attr_name="doc", null=True)
+    version = NumberAttribute(attr_name="v", null=True)
+    lease_until = InstantAttribute(attr_name="lu", null=True)
+    expires = NumberAttribute(attr_name="ttl", null=True)
+
+
+class AccessItem(Model):
+    """An API key; its secret is stored hashed."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    id = UnicodeAttribute(hash_key=True)
+    secret_hash = UnicodeAttribute(attr_name="hash")
+    workspace_id = UnicodeAttribute(attr_name="ws")
+    document = PackedAttribute(attr_name="doc")
+    created_at = InstantAttribute(attr_name="cr")
+    last_used_at = InstantAttribute(attr_name="lastUsed", null=True)
+    revoked_at = InstantAttribute(attr_name="revoked", null=True)
+    uses = NumberAttribute(attr_name="uses", default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableNames:
+    """Names of the deployed tables; "" for those that the function may not touch."""
+
+    tasks: str = ""
+    origins: str = ""
+    session_log: str = ""
+    outbox: str = ""
+    github: str = ""
+    access: str = ""
+    limits: str = ""
+
+
+def connect(names: TableNames, *, region: str | None = None) -> None:
+    """Point the models at the deployed tables. `AWS_ENDPOINT_URL` is honoured by botocore."""
+    tables: Mapping[type[Model], str] = {
+        TaskItem: names.tasks,
+        OriginItem: names.origins,
+        SessionLogItem: names.session_log,
+        OutboxItem: names.outbox,
+        GithubItem: names.github,
+        AccessItem: names.access,
+        SlotItem: names.limits,
+    }
+    for model, table_name in tables.items():
+        model.Meta.table_name = table_name
+        model.Meta.region = region
+        model._connection = None  # noqa: SLF001 - PynamoDB caches it, and has no other reset
+
+
+SHARDS = 4
+
+
+def shard_of(task_id: str) -> str:
+    """Spreads the `due` indexes over a few partitions; stable for an id."""
+    return str(zlib.crc32(task_id.encode()) % SHARDS)
