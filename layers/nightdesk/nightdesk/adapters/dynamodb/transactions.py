@@ -1,0 +1,149 @@
+"""Conditional writes and transactions with one rule for what a failure means.
+
+- A condition failed: `ConditionFailed`, with the items as they are.
+- Conflict, throttle, 5xx, timeout: repeated with the same request token, up to `PATIENCE`.
+- Still failing after that: `UnavailableError`; the outcome is unknown.
+- Anything else (a wrong request, no rights) is raised as it is: a defect, not a state.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.exceptions import GetError, PynamoDBException, TransactWriteError
+from pynamodb.transactions import TransactWrite
+
+from nightdesk.adapters.dynamodb.tables import connection
+from nightdesk.domain.errors import UnavailableError
+
+#: How long a transaction is repeated; far less than a lease (30 s).
+PATIENCE = timedelta(seconds=8)
+
+_RETRYABLE = frozenset(
+    {
+        "InternalServerError",
+        "ItemCollectionSizeLimitExceededException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "ThrottlingError",
+        "ThrottledException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    },
+)
+
+Result = TypeVar("Result")
+
+
+class ConditionFailed(Exception):  # noqa: N818 - not an error of ours: each store says what it means
+    """A condition did not hold. `items` are the raw items that failed, in no particular order."""
+
+    def __init__(self, items: tuple[Mapping[str, Any], ...] = ()) -> None:
+        super().__init__("a condition failed")
+        self.items = items
+
+
+def request_token(*parts: object) -> str:
+    """The same token for the same write, so that DynamoDB applies it once (valid 10 minutes)."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:36]
+
+
+def transact(token: str, fill: Callable[[TransactWrite], None]) -> None:
+    """Commit what `fill` adds to a transaction: all of it, or nothing.
+
+    Raises:
+        ConditionFailed: some condition did not hold.
+        UnavailableError: DynamoDB did not say whether it was applied; the token makes a later
+            repetition of the very same write harmless.
+    """
+
+    def once() -> None:
+        with TransactWrite(connection=connection(), client_request_token=token) as transaction:
+            fill(transaction)
+
+    patiently(once)
+
+
+def patiently(call: Callable[[], Result]) -> Result:
+    """Make the call, again while the failure may pass; for calls that may be repeated.
+
+    Raises:
+        ConditionFailed, UnavailableError: see the module.
+    """
+    give_up = time.monotonic() + PATIENCE.total_seconds()
+    pause = 0.025
+    while True:
+        try:
+            return call()
+        except PynamoDBException as error:
+            if _condition_failed(error):
+                raise ConditionFailed(_failed_items(error)) from error
+            if not _may_pass(error):
+                raise
+            if time.monotonic() + pause > give_up:
+                raise UnavailableError(f"DynamoDB: {_code(error)}") from error
+        time.sleep(pause)
+        pause = min(pause * 2, 1.0)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Say in our words what went wrong with a read.
+
+    Raises:
+        UnavailableError: throttled, timed out or 5xx.
+    """
+    try:
+        yield
+    except PynamoDBException as error:
+        if not _may_pass(error):
+            raise
+        raise UnavailableError(f"DynamoDB: {_code(error)}") from error
+
+
+def batch_get(request: Mapping[str, Any]) -> dict[str, Any]:
+    """BatchGetItem over several tables, which PynamoDB's models cannot do.
+
+    Raises:
+        UnavailableError: throttled, timed out or 5xx.
+    """
+    with translated():
+        try:
+            return connection().dispatch("BatchGetItem", {"RequestItems": dict(request)})
+        except (BotoCoreError, ClientError) as error:
+            raise GetError("BatchGetItem", error) from error
+
+
+def _code(error: PynamoDBException) -> str:
+    return str(error.cause_response_code or type(error.cause).__name__)
+
+
+def _condition_failed(error: PynamoDBException) -> bool:
+    if isinstance(error, TransactWriteError):
+        return any(r and r.code == "ConditionalCheckFailed" for r in error.cancellation_reasons)
+    return bool(error.cause_response_code == "ConditionalCheckFailedException")
+
+
+def _failed_items(error: PynamoDBException) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(error, TransactWriteError):
+        return ()
+    reasons = (r for r in error.cancellation_reasons if r)
+    return tuple(r.raw_item for r in reasons if r.code == "ConditionalCheckFailed" and r.raw_item)
+
+
+def _may_pass(error: PynamoDBException) -> bool:
+    if isinstance(error, TransactWriteError) and error.cancellation_reasons:
+        codes = {r.code for r in error.cancellation_reasons if r}
+        return bool(codes) and codes <= _RETRYABLE | {"ThrottlingError"}
+    if error.cause_response_code:
+        return error.cause_response_code in _RETRYABLE
+    # No answer at all: refused, cut or timed out.
+    return isinstance(error.cause, BotoCoreError)

@@ -1,0 +1,103 @@
+"""What each transaction of the engine does to a task: pure, shared by the store and its fake.
+
+None of these checks whether it may be done: that is the condition of the write (`TaskStore`).
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from nightdesk.domain.ports import Progress, Release, Slot
+from nightdesk.domain.session import Entry
+from nightdesk.domain.task import (
+    ACTIVITY_MAX,
+    ERROR_MESSAGE_MAX,
+    Task,
+    TaskError,
+    TaskStatus,
+)
+
+
+def session_id(task: Task) -> str:
+    """The session of a run; every attempt of the run goes on with it."""
+    return f"ses_{task.id}_{task.run}"
+
+
+def claimed(task: Task, slot: Slot, *, now: datetime, lease_until: datetime, reserved: int) -> Task:
+    """RUNNING under a new fence. What the last holder had set aside for a call that nobody knows
+    the end of counts as spent.
+    """
+    return replace(
+        task,
+        status=TaskStatus.RUNNING,
+        attempts=task.attempts if task.continuing else task.attempts + 1,
+        continuing=False,
+        run_after=None,
+        started_at=task.started_at or now,
+        updated_at=now,
+        last_activity=now,
+        result_session_id=session_id(task),
+        error=None,
+        cost_micros=task.cost_micros + task.reserved_micros,
+        reserved_micros=reserved,
+        fence=task.fence + 1,
+        lease_until=lease_until,
+        slot=slot.number,
+    )
+
+
+def stepped(task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
+    """One journal entry further."""
+    moved = _progressed(task, progress)
+    return replace(
+        moved,
+        last_entry=entry.seq,
+        updated_at=entry.at,
+        last_activity=entry.at,
+        lease_until=lease_until,
+    )
+
+
+def heartbeat_kept(task: Task, *, now: datetime, lease_until: datetime) -> Task:
+    return replace(task, lease_until=lease_until, last_activity=now)
+
+
+def released(task: Task, release: Release, *, now: datetime) -> Task:
+    """Out of RUNNING (or ended without ever having run); the slot is free."""
+    moved = _progressed(task, release.progress)
+    pending = release.status is TaskStatus.PENDING
+    return replace(
+        moved,
+        status=release.status,
+        error=_bounded(release.error),
+        run_after=release.run_after if pending else None,
+        queued_at=now if pending else task.queued_at,
+        continuing=release.continuing,
+        hops=task.hops + 1 if release.hop else task.hops,
+        completed_at=now if release.status.is_terminal else None,
+        updated_at=now,
+        last_activity=now if release.entry else task.last_activity,
+        last_entry=release.entry.seq if release.entry else task.last_entry,
+        lease_until=None,
+        slot=None,
+        cancel_requested=False,
+    )
+
+
+def _progressed(task: Task, progress: Progress) -> Task:
+    activity = progress.activity
+    return replace(
+        task,
+        current_activity=task.current_activity if activity is None else activity[:ACTIVITY_MAX],
+        tool_call_count=task.tool_call_count + progress.tool_calls,
+        input_tokens=task.input_tokens + progress.usage.input + progress.usage.cache_write,
+        output_tokens=task.output_tokens + progress.usage.output,
+        cache_read_tokens=task.cache_read_tokens + progress.usage.cache_read,
+        cost_micros=task.cost_micros + progress.cost_micros,
+        reserved_micros=progress.reserved_micros,
+    )
+
+
+def _bounded(error: TaskError | None) -> TaskError | None:
+    if error is None:
+        return None
+    return TaskError(error.code, error.message[:ERROR_MESSAGE_MAX])

@@ -1,0 +1,325 @@
+"""`TaskStore` in memory. It passes the same tests as the DynamoDB store (test_task_store.py).
+
+One lock stands for DynamoDB's transactions: a method checks all its conditions and then applies
+all its changes, or none.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from threading import RLock
+
+from nightdesk.domain.engine import claimed, heartbeat_kept, released, stepped
+from nightdesk.domain.errors import (
+    CancelRequestedError,
+    ConditionFailedError,
+    InvalidInputError,
+    LeaseLostError,
+    NotClaimableError,
+)
+from nightdesk.domain.outbox import OutboxRow
+from nightdesk.domain.ports import Candidate, ClaimView, Page, Progress, Release, Slot
+from nightdesk.domain.session import Entry
+from nightdesk.domain.task import (
+    QUEUE_TIMEOUT,
+    Origin,
+    Priority,
+    Task,
+    TaskError,
+    TaskStatus,
+)
+
+
+class FakeTaskStore:
+    """`TaskStore`; `rows` holds the outbox rows that its transactions wrote."""
+
+    def __init__(self, *, slot_count: int = 2) -> None:
+        self._lock = RLock()
+        self.tasks: dict[str, Task] = {}
+        self.origins: dict[str, Origin] = {}
+        self.journal: dict[tuple[str, int, int], Entry] = {}
+        self.seen: set[str] = set()
+        self.rows: dict[tuple[str, str], OutboxRow] = {}
+        self.slot_rows = {number: Slot(number) for number in range(slot_count)}
+        #: Called after a transaction has been checked and before it is applied; tests cut here.
+        self.before_commit: Callable[[str], None] = lambda _name: None
+
+    # Creating and reading --------------------------------------------------------------------
+
+    def create(self, task: Task, origin: Origin, *, seen_key: str | None = None) -> bool:
+        with self._lock:
+            if task.id in self.tasks or seen_key in self.seen:
+                return False
+            self.before_commit("create")
+            self.tasks[task.id] = task
+            self.origins[task.id] = origin
+            if seen_key is not None:
+                self.seen.add(seen_key)
+            return True
+
+    def get(self, task_id: str) -> Task | None:
+        return self.tasks.get(task_id)
+
+    def get_origin(self, task_id: str) -> Origin | None:
+        return self.origins.get(task_id)
+
+    def list_page(
+        self, workspace_id: str, *, status: TaskStatus | None, limit: int, cursor: str | None
+    ) -> Page:
+        shown = sorted(
+            (
+                task
+                for task in self.tasks.values()
+                if task.workspace_id == workspace_id and status in (None, task.status)
+            ),
+            key=lambda task: (task.created_at, task.id),
+            reverse=True,
+        )
+        owner = f"{workspace_id}#{status}"
+        start = _decode(cursor, owner) if cursor else 0
+        page = shown[start : start + limit]
+        more = start + limit < len(shown)
+        return Page(tuple(page), _encode(owner, start + limit) if more else None)
+
+    def entries(self, task_id: str, run: int, *, after: int = 0) -> list[Entry]:
+        with self._lock:
+            return [
+                entry
+                for key, entry in sorted(self.journal.items())
+                if key[:2] == (task_id, run) and entry.seq > after
+            ]
+
+    def entry(self, task_id: str, run: int, seq: int) -> Entry | None:
+        return self.journal.get((task_id, run, seq))
+
+    # Claiming --------------------------------------------------------------------------------
+
+    def runnable(self, *, limit: int) -> list[Candidate]:
+        with self._lock:
+            waiting = [
+                task
+                for task in self.tasks.values()
+                if task.status is TaskStatus.PENDING and task.run_after is None
+            ]
+        waiting.sort(key=lambda task: (task.rank, task.workspace_id, task.id))
+        return [Candidate(task.id, task.workspace_id) for task in waiting[:limit]]
+
+    def view_for_claim(self, task_ids: Sequence[str]) -> ClaimView:
+        with self._lock:
+            return ClaimView(
+                tasks={i: self.tasks[i] for i in task_ids if i in self.tasks},
+                origins={i: self.origins[i] for i in task_ids if i in self.origins},
+                slots=self.slots(),
+            )
+
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(self.slot_rows.values())
+
+    def claim(
+        self,
+        task: Task,
+        slot: Slot,
+        *,
+        message_id: str,
+        now: datetime,
+        lease_until: datetime,
+        reserved_micros: int,
+    ) -> Task:
+        new = claimed(task, slot, now=now, lease_until=lease_until, reserved=reserved_micros)
+        with self._lock:
+            held = self.slot_rows[slot.number]
+            if task.status is TaskStatus.PENDING:
+                slot_ok = held.task_id is None
+            else:
+                slot_ok = (held.task_id, held.fence) == (task.id, task.fence)
+            if not (slot_ok and self._as_read(task)):
+                raise NotClaimableError(task.id, "the task or its slot has changed")
+            self.before_commit("claim")
+            self._apply(task, new)
+            self.slot_rows[slot.number] = Slot(slot.number, task.id, new.fence, message_id)
+            return new
+
+    def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
+        with self._lock:
+            self._check_ours(task, cancellable=True)
+            if (entry.task_id, entry.run, entry.seq) in self.journal:
+                raise LeaseLostError(task.id)
+            self.before_commit("step")
+            new = stepped(task, entry, progress, lease_until=lease_until)
+            self._apply(task, new)
+            self._append(entry)
+            return new
+
+    def heartbeat(self, task: Task, *, now: datetime, lease_until: datetime) -> bool:
+        with self._lock:
+            self._check_ours(task, cancellable=False)
+            self._apply(task, heartbeat_kept(task, now=now, lease_until=lease_until))
+            return self.tasks[task.id].cancel_requested
+
+    def release(self, task: Task, release: Release, *, now: datetime) -> Task:
+        with self._lock:
+            self._check_ours(task, cancellable=release.status is not TaskStatus.CANCELLED)
+            self.before_commit("release")
+            return self._leave_running(task, release, now)
+
+    # Without a session -----------------------------------------------------------------------
+
+    def end_unclaimed(
+        self,
+        task: Task,
+        status: TaskStatus,
+        error: TaskError | None,
+        *,
+        now: datetime,
+        rows: tuple[OutboxRow, ...] = (),
+    ) -> Task:
+        return self._leave_as_read(task, Release(status=status, error=error, rows=rows), now)
+
+    def end_expired(self, task: Task, release: Release, *, now: datetime) -> Task:
+        return self._leave_as_read(task, release, now)
+
+    def request_cancel(self, task: Task, *, now: datetime) -> Task:
+        with self._lock:
+            current = self.tasks.get(task.id)
+            if not current or current.status is not TaskStatus.RUNNING or current.run != task.run:
+                raise ConditionFailedError(task.id)
+            self.tasks[task.id] = replace(current, cancel_requested=True, updated_at=now)
+            return self.tasks[task.id]
+
+    def make_runnable(self, task: Task, *, now: datetime) -> None:
+        with self._lock:
+            if self._as_read(task) and self.tasks[task.id].run_after == task.run_after:
+                self._apply(task, replace(task, run_after=None, queued_at=now))
+
+    def edit(
+        self,
+        task: Task,
+        *,
+        title: str | None,
+        prompt: str | None,
+        agent_id: str | None,
+        priority: Priority | None,
+        now: datetime,
+    ) -> Task:
+        with self._lock:
+            self._demand_as_read(task)
+            new = replace(
+                task,
+                title=task.title if title is None else title,
+                agent_id=task.agent_id if agent_id is None else agent_id,
+                priority=task.priority if priority is None else priority,
+                updated_at=now,
+            )
+            self._apply(task, new)
+            if prompt is not None:
+                self.origins[task.id] = replace(self.origins[task.id], prompt=prompt)
+            return new
+
+    def start_new_run(self, task: Task, *, now: datetime) -> Task:
+        with self._lock:
+            self._demand_as_read(task)
+            new = task.new_run(now)
+            self._apply(task, new)
+            return new
+
+    def delete(self, task: Task) -> None:
+        with self._lock:
+            self._demand_as_read(task)
+            del self.tasks[task.id]
+
+    def set_publication(self, task_id: str, publication: str) -> None:
+        with self._lock:
+            if task_id in self.tasks:
+                self.tasks[task_id] = replace(self.tasks[task_id], publication=publication)
+
+    # Sweeping --------------------------------------------------------------------------------
+
+    def running(self) -> list[Task]:
+        with self._lock:
+            return [t for t in self.tasks.values() if t.status is TaskStatus.RUNNING]
+
+    def due(self, *, now: datetime, limit: int) -> list[Task]:
+        with self._lock:
+            pending = [t for t in self.tasks.values() if t.status is TaskStatus.PENDING]
+        times = [(t.run_after or (t.queued_at or t.created_at) + QUEUE_TIMEOUT, t) for t in pending]
+        return [task for at, task in times if at <= now][:limit]
+
+    # The conditions --------------------------------------------------------------------------
+
+    def _as_read(self, task: Task) -> bool:
+        current = self.tasks.get(task.id)
+        if current is None:
+            return False
+        same = (current.status, current.fence, current.lease_until) == (
+            task.status,
+            task.fence,
+            task.lease_until,
+        )
+        return same and (
+            task.status is not TaskStatus.PENDING or current.updated_at == task.updated_at
+        )
+
+    def _demand_as_read(self, task: Task) -> None:
+        if not self._as_read(task):
+            raise ConditionFailedError("it has changed since it was read")
+
+    def _check_ours(self, task: Task, *, cancellable: bool) -> None:
+        current = self.tasks.get(task.id)
+        if (
+            current is None
+            or current.status is not TaskStatus.RUNNING
+            or current.fence != task.fence
+        ):
+            raise LeaseLostError(task.id)
+        if cancellable and current.cancel_requested:
+            raise CancelRequestedError(task.id)
+
+    # The changes -----------------------------------------------------------------------------
+
+    def _apply(self, old: Task, new: Task) -> None:
+        """Write what differs, as DynamoDB would: fields that others own keep their value."""
+        current = self.tasks[old.id]
+        differing = {
+            name: getattr(new, name)
+            for name in Task.__dataclass_fields__
+            if getattr(new, name) != getattr(old, name)
+        }
+        self.tasks[old.id] = replace(current, **differing)
+
+    def _append(self, entry: Entry) -> None:
+        self.journal[(entry.task_id, entry.run, entry.seq)] = entry
+
+    def _leave_as_read(self, task: Task, release: Release, now: datetime) -> Task:
+        with self._lock:
+            self._demand_as_read(task)
+            self.before_commit("end")
+            return self._leave_running(task, release, now)
+
+    def _leave_running(self, task: Task, release: Release, now: datetime) -> Task:
+        new = released(task, release, now=now)
+        self._apply(task, new)
+        if task.slot is not None:
+            held = self.slot_rows[task.slot]
+            assert (held.task_id, held.fence) == (task.id, task.fence), "a slot lost its task"
+            self.slot_rows[task.slot] = Slot(task.slot)
+        if release.entry is not None:
+            self._append(release.entry)
+        for row in release.rows:
+            self.rows[(row.task_id, row.row)] = row
+        return new
+
+
+def _encode(owner: str, start: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([owner, start]).encode()).decode()
+
+
+def _decode(cursor: str, owner: str) -> int:
+    try:
+        found, start = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+    except ValueError as error:
+        raise InvalidInputError("cursor", "cursor is not one that a list answered") from error
+    if found != owner or not isinstance(start, int):
+        raise InvalidInputError("cursor", "cursor belongs to another list")
+    return start
