@@ -1,7 +1,7 @@
 """API keys: what one may do, how it is written, and what of it is stored.
 
-A key is `nd_<id>_<secret>`: the id finds it, the secret proves it. Only the SHA-256 of the secret is
-stored. A slow hash (bcrypt, argon2) protects secrets that people choose, because those can be
+A key is `nd_<id>_<secret>`: the id finds it, the secret proves it. Only the SHA-256 of the secret
+is stored. A slow hash (bcrypt, argon2) protects secrets that people choose, because those can be
 guessed; this one is 256 random bits, which nobody guesses at any speed, so a slow hash would only
 make every request slow.
 """

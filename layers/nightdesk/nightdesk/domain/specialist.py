@@ -28,6 +28,40 @@ READING_TOOLS = (
 #: Every intent that a specialist may be allowed to propose.
 INTENTS = ("comment", "labels")
 
+#: The GitHub events that may start a specialist, and their actions (none = the event has none).
+EVENTS: dict[str, tuple[str, ...]] = {
+    "issues": (
+        "opened",
+        "edited",
+        "closed",
+        "reopened",
+        "assigned",
+        "unassigned",
+        "labeled",
+        "unlabeled",
+    ),
+    "issue_comment": ("created", "edited", "deleted"),
+    "pull_request": (
+        "opened",
+        "edited",
+        "closed",
+        "reopened",
+        "assigned",
+        "unassigned",
+        "labeled",
+        "unlabeled",
+        "synchronize",
+        "ready_for_review",
+        "converted_to_draft",
+        "review_requested",
+    ),
+    "pull_request_review": ("submitted", "edited", "dismissed"),
+    "pull_request_review_comment": ("created", "edited", "deleted"),
+    "push": (),
+    "create": (),
+    "delete": (),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTrigger:
@@ -36,6 +70,29 @@ class EventTrigger:
     event: str
     actions: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+
+
+class ConcurrencyGroup(StrEnum):
+    """What tasks of a specialist exclude each other by."""
+
+    ISSUE = "issue"
+    REPOSITORY = "repository"
+    SPECIALIST = "specialist"
+
+
+class OnConflict(StrEnum):
+    """What a new task does to an older one of its group: end it, or wait for it."""
+
+    SUPERSEDE = "supersede"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """At most one task of the group at a time."""
+
+    group: ConcurrencyGroup
+    on_conflict: OnConflict = OnConflict.QUEUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +112,11 @@ class Specialist:
     allowed_labels: tuple[str, ...] = ()
     limits: Limits = Limits()
     timeout_ms: int = TIMEOUT_MS_DEFAULT
+    concurrency: Concurrency | None = None
+    #: The model that the file names. It is shown; which model runs is decided by the tier.
+    model: str = ""
+    #: What the file asks for that Nightdesk does not do, for people.
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +125,8 @@ class BrokenSpecialist:
 
     file: str
     reason: str
+    #: The specialist that it would have been, as far as that could be read.
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +135,18 @@ class SpecialistSet:
 
     by_id: dict[str, Specialist]
     broken: tuple[BrokenSpecialist, ...] = ()
+    #: Valid files that say `enabled: false`; nothing starts them.
+    disabled: tuple[Specialist, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(sorted(self.by_id))
+
+    def why_off(self, specialist_id: str) -> str | None:
+        """Why a specialist that has a file cannot be used; None when there is no such file."""
+        for broken in self.broken:
+            if broken.id == specialist_id:
+                return f"{broken.file}: {broken.reason}"
+        if any(specialist.id == specialist_id for specialist in self.disabled):
+            return "its file says enabled: false"
+        return None

@@ -1,4 +1,4 @@
-"""What the use cases behind the REST API work with; `bootstrap` fills it, tests fill it with fakes."""
+"""What the use cases behind the REST API work with: adapters on AWS, fakes in tests."""
 
 from dataclasses import dataclass
 
