@@ -1,14 +1,15 @@
 """What a session says to a language model and hears from it, in the Bedrock Converse shape.
 
-Messages are the plain dictionaries of Converse, because they are journalled and replayed as they are:
+Messages are the plain dictionaries of Converse, because they are journalled and replayed as they
+are:
 
     {"role": "user" | "assistant", "content": [block, ...]}
     block = {"text": str}
           | {"toolUse": {"toolUseId": str, "name": str, "input": {...}}}
-          | {"toolResult": {"toolUseId": str, "content": [{"text": str}], "status": "success" | "error"}}
-          | {"reasoningContent": {"provider": str, "block": {...}}}
-                                          opaque to us; sent back unchanged to the provider that made
-                                          it, and left out for any other
+          | {"toolResult": {"toolUseId": str, "content": [{"text": str}],
+                            "status": "success" | "error"}}
+          | {"reasoningContent": {"provider": str, "block": {...}}}    opaque to us; sent back
+                            unchanged to the provider that made it, and left out for any other
 
 Providers sign what a model thought together with everything before it (system prompt, tools and
 messages), and refuse or drop a block whose past has changed. So a session only ever appends.
@@ -32,7 +33,7 @@ from nightdesk.domain.errors import (
 Message = dict[str, Any]
 Block = dict[str, Any]
 
-#: Key of a tool call's input that was no JSON object: {INVALID_INPUT: the model's raw text, capped}.
+#: Key of a tool call's input that was no JSON object: {INVALID_INPUT: the raw text, capped}.
 #: Such a call is a whole turn, not an error: `invalid_input` finds it, and the session answers it
 #: with an error result, so that the model can call again. It also marks the call that
 #: MAX_TOKENS cut in the middle.
@@ -41,8 +42,8 @@ INVALID_INPUT = "_invalid"
 
 def invalid_input(tool_use: Block) -> str | None:
     """The raw text of a tool call's input that was no JSON object; None when the input is one."""
-    arguments = tool_use["input"]
-    return arguments[INVALID_INPUT] if arguments.keys() == {INVALID_INPUT} else None
+    arguments: Mapping[str, Any] = tool_use["input"]
+    return str(arguments[INVALID_INPUT]) if arguments.keys() == {INVALID_INPUT} else None
 
 
 class ModelTier(StrEnum):
@@ -177,7 +178,8 @@ class Model(Protocol):
 
         Raises:
             ModelAuthError: 401 or 403, no credentials, or the model is not enabled (permanent).
-            ModelRequestError: the provider calls our request invalid, 400, 404, 413, 422 (permanent).
+            ModelRequestError: the provider calls our request invalid, 400, 404, 413, 422
+                (permanent).
             ModelThrottledError: 429, or the provider says that it is overloaded (529, 503 with
                 Retry-After); carries how long to wait.
             ModelUnavailableError: 5xx, timeout, cut stream, malformed answer (transient).
