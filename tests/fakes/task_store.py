@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
-from nightdesk.domain.engine import claimed, heartbeat_kept, released, stepped
+from nightdesk.domain.engine import claimed, released, stepped
 from nightdesk.domain.errors import (
     CancelRequestedError,
     ConditionFailedError,
@@ -152,10 +152,10 @@ class FakeTaskStore:
             self._append(entry)
             return new
 
-    def heartbeat(self, task: Task, *, now: datetime, lease_until: datetime) -> bool:
+    def heartbeat(self, task: Task, *, lease_until: datetime) -> bool:
         with self._lock:
             self._check_ours(task, cancellable=False)
-            self._apply(task, heartbeat_kept(task, now=now, lease_until=lease_until))
+            self.tasks[task.id] = replace(self.tasks[task.id], lease_until=lease_until)
             return self.tasks[task.id].cancel_requested
 
     def release(self, task: Task, release: Release, *, now: datetime) -> Task:
@@ -228,6 +228,12 @@ class FakeTaskStore:
         with self._lock:
             self._demand_as_read(task)
             del self.tasks[task.id]
+
+    def free_slot(self, slot: Slot) -> None:
+        with self._lock:
+            held = self.slot_rows[slot.number]
+            if (held.task_id, held.fence) == (slot.task_id, slot.fence):
+                self.slot_rows[slot.number] = Slot(slot.number)
 
     def set_publication(self, task_id: str, publication: str) -> None:
         with self._lock:

@@ -57,10 +57,6 @@ def stepped(task: Task, entry: Entry, progress: Progress, *, lease_until: dateti
     )
 
 
-def heartbeat_kept(task: Task, *, now: datetime, lease_until: datetime) -> Task:
-    return replace(task, lease_until=lease_until, last_activity=now)
-
-
 def released(task: Task, release: Release, *, now: datetime) -> Task:
     """Out of RUNNING (or ended without ever having run); the slot is free."""
     moved = _progressed(task, release.progress)
@@ -79,7 +75,6 @@ def released(task: Task, release: Release, *, now: datetime) -> Task:
         last_entry=release.entry.seq if release.entry else task.last_entry,
         lease_until=None,
         slot=None,
-        cancel_requested=False,
     )
 
 

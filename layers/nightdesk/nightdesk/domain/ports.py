@@ -171,8 +171,8 @@ class TaskStore(Protocol):
         """
         ...
 
-    def heartbeat(self, task: Task, *, now: datetime, lease_until: datetime) -> bool:
-        """Renew the lease; returns whether a cancel was requested.
+    def heartbeat(self, task: Task, *, lease_until: datetime) -> bool:
+        """Renew the lease and nothing else; returns whether a cancel was requested.
 
         Raises:
             LeaseLostError: the fence is not ours any more, or the task has ended.
@@ -258,6 +258,13 @@ class TaskStore(Protocol):
 
         Raises:
             ConditionFailedError: it has started meanwhile.
+        """
+        ...
+
+    def free_slot(self, slot: Slot) -> None:
+        """Free a slot whose task is gone or runs no more, if it is still as it was read.
+
+        Only a row removed or changed by hand can leave one behind.
         """
         ...
 

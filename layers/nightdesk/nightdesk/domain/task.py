@@ -261,6 +261,8 @@ class Origin:
     allowed_labels: tuple[str, ...] = ()
     target: Target | None = None
     trigger: Trigger | None = None
+    #: Random; marks where untrusted text begins and ends in this task's prompts.
+    delimiter: str = ""
     #: SHA-256 of the request that made it, to tell a repeated Idempotency-Key from a clash.
     request_hash: str = ""
 

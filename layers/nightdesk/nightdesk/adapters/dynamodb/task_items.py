@@ -203,6 +203,7 @@ def origin_of(item: OriginItem) -> Origin:
         allowed_labels=tuple(document["allowed_labels"]),
         target=Target(**document["target"]) if document["target"] else None,
         trigger=Trigger(**document["trigger"]) if document["trigger"] else None,
+        delimiter=document["delimiter"],
         request_hash=document["request_hash"],
     )
 

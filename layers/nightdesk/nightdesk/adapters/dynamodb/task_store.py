@@ -46,7 +46,7 @@ from nightdesk.adapters.dynamodb.transactions import (
     transact,
     translated,
 )
-from nightdesk.domain.engine import claimed, heartbeat_kept, released, stepped
+from nightdesk.domain.engine import claimed, released, stepped
 from nightdesk.domain.errors import (
     CancelRequestedError,
     ConditionFailedError,
@@ -219,10 +219,9 @@ class DynamoTaskStore:
         self._commit_ours(task, token, fill)
         return new
 
-    def heartbeat(self, task: Task, *, now: datetime, lease_until: datetime) -> bool:
-        new = heartbeat_kept(task, now=now, lease_until=lease_until)
+    def heartbeat(self, task: Task, *, lease_until: datetime) -> bool:
         item = TaskItem(task.id)
-        actions = changes(task, new, retention=self._retention)
+        actions: list[Action] = [TaskItem.lease_until.set(lease_until)]
         try:
             patiently(lambda: item.update(actions=actions, condition=_ours(task)))
         except ConditionFailed as error:
@@ -328,6 +327,14 @@ class DynamoTaskStore:
         except ConditionFailed as error:
             raise ConditionFailedError(task.id) from error
 
+    def free_slot(self, slot: Slot) -> None:
+        item = SlotItem(_slot_id(slot.number))
+        as_read = (SlotItem.task_id == slot.task_id) & (SlotItem.fence == slot.fence)
+        try:
+            patiently(lambda: item.update(actions=_freed(), condition=as_read))
+        except ConditionFailed:
+            return  # released or claimed anew meanwhile
+
     def set_publication(self, task_id: str, publication: str) -> None:
         item = TaskItem(task_id)
         actions: list[Action] = [TaskItem.publication.set(publication)]
@@ -381,11 +388,7 @@ class DynamoTaskStore:
         if old.slot is not None:
             transaction.update(
                 SlotItem(_slot_id(old.slot)),
-                actions=[
-                    SlotItem.task_id.remove(),
-                    SlotItem.fence.remove(),
-                    SlotItem.message_id.remove(),
-                ],
+                actions=_freed(),
                 condition=(SlotItem.task_id == old.id) & (SlotItem.fence == old.fence),
             )
         if release.entry is not None:
@@ -489,6 +492,10 @@ def _cancelled_but_ours(raw: Mapping[str, Any], task: Task) -> bool:
         return False
     now = task_of(_item(TaskItem, raw))
     return now.status is TaskStatus.RUNNING and now.fence == task.fence and now.cancel_requested
+
+
+def _freed() -> list[Action]:
+    return [SlotItem.task_id.remove(), SlotItem.fence.remove(), SlotItem.message_id.remove()]
 
 
 def _slot_id(number: int) -> str:
