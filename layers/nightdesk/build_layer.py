@@ -1,8 +1,9 @@
 """Build the shared layer: dependencies, the nightdesk package, less botocore, and bytecode.
 
-Run by the Makefile beside it, for `sam build` and for the local run. What it does beyond `pip install --target` is
-measured: without bytecode a function imports 2.5 times as long (Lambda mounts layers read-only, so it can never be
-written there), and most of botocore describes services that are never called.
+Run by the Makefile beside it, for `sam build` and for the local run. What it does beyond `pip
+install --target` is measured: without bytecode a function imports 2.5 times as long (Lambda mounts
+layers read-only, so it can never be written there), and most of botocore describes services that
+are never called.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 LOCK = HERE.parent.parent / "locks" / "runtime.txt"
 
-#: Descriptions that are kept of botocore: the services that the code or its credential providers call.
-#: `tests/template/` compares them with the clients that the package creates.
+#: Descriptions that are kept of botocore: the services that the code or botocore's credential
+#: providers call. `tests/template/` compares them with the clients that the package creates.
 SERVICES = ("bedrock-runtime", "dynamodb", "lambda", "s3", "sqs", "ssm", "sts")
 #: Extension modules carry the platform in their file names, so one layer serves both architectures.
 LAMBDA_MACHINES = ("aarch64", "x86_64")
@@ -32,18 +33,19 @@ MOUNTED_AT = "/opt/python"
 
 
 def installer(machine: str, python_version: str, target: Path, uv: str) -> list[str]:
-    """The command that installs the locked wheels for one machine; with pip where there is no uv."""
+    """The command that installs the locked wheels for one machine; pip where there is no uv."""
     if uv:
         return [
-            uv, "pip", "install", "--quiet", "--python", sys.executable, "--require-hashes", "--no-deps",
-            "--only-binary", ":all:", "--python-platform", f"{machine}-manylinux_2_28",
+            uv, "pip", "install", "--quiet", "--python", sys.executable, "--require-hashes",
+            "--no-deps", "--only-binary", ":all:", "--python-platform", f"{machine}-manylinux_2_28",
             "--python-version", python_version, "--target", str(target), "-r", str(LOCK),
         ]  # fmt: skip
     return [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
-        "--no-deps", "--only-binary", ":all:", "--platform", f"manylinux2014_{machine}",
-        "--platform", f"manylinux_2_28_{machine}", "--python-version", python_version,
-        "--implementation", "cp", "--target", str(target), "-r", str(LOCK),
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "--require-hashes", "--no-deps", "--only-binary", ":all:",
+        "--platform", f"manylinux2014_{machine}", "--platform", f"manylinux_2_28_{machine}",
+        "--python-version", python_version, "--implementation", "cp",
+        "--target", str(target), "-r", str(LOCK),
     ]  # fmt: skip
 
 
@@ -58,7 +60,7 @@ def install(machines: tuple[str, ...], target: Path, uv: str) -> None:
 
 
 def prune(packages: Path) -> None:
-    """Drop what no function reads: scripts, boto3's resources, other services' descriptions, old API versions."""
+    """Drop what no function reads: scripts, boto3's resources, descriptions of other services."""
     shutil.rmtree(packages / "bin", ignore_errors=True)
     shutil.rmtree(packages / "boto3" / "data", ignore_errors=True)
     data = packages / "botocore" / "data"
@@ -82,7 +84,7 @@ def prune(packages: Path) -> None:
 
 
 def compile_tree(packages: Path) -> None:
-    """Write bytecode that stays valid whatever happens to the files' times when they are zipped and extracted.
+    """Write bytecode that stays valid when zipping and extracting changes the files' times.
 
     Raises:
         SystemExit: a module of ours does not compile.
@@ -100,13 +102,19 @@ def compile_tree(packages: Path) -> None:
 
 
 def dependencies(machines: tuple[str, ...], target: Path, uv: str, cache: Path | None) -> None:
-    """Put the pruned and compiled dependencies into `target`, from the cache if the same ones are there."""
+    """Put the pruned and compiled dependencies into `target`, out of the cache where possible."""
     if cache is None:
         install(machines, target, uv)
         prune(target)
         compile_tree(target)
         return
-    recipe = b"|".join((LOCK.read_bytes(), Path(__file__).read_bytes(), repr((machines, sys.version_info)).encode()))
+    recipe = b"|".join(
+        (
+            LOCK.read_bytes(),
+            Path(__file__).read_bytes(),
+            repr((machines, sys.version_info)).encode(),
+        )
+    )
     kept = cache / hashlib.sha256(recipe).hexdigest()[:16]
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -128,7 +136,9 @@ def main() -> None:
     packages = arguments.artifacts / "python"
     dependencies(machines, packages, arguments.uv, arguments.cache)
     shutil.copytree(
-        HERE / "nightdesk", packages / "nightdesk", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+        HERE / "nightdesk",
+        packages / "nightdesk",
+        ignore=shutil.ignore_patterns("__pycache__", "*.pyc"),
     )
     compile_tree(packages / "nightdesk")
 
