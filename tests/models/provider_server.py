@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from queue import Empty, SimpleQueue
@@ -53,11 +54,9 @@ class Exchange:
     def wait_until_the_client_hangs_up(self) -> None:
         self.keep_open = False
         self.sock.settimeout(5)
-        try:
+        with suppress(OSError):
             while self.sock.recv(1024):
                 pass
-        except OSError:
-            pass
         self.server.hung_up.set()
 
 
@@ -103,10 +102,8 @@ class ProviderServer:
     ) -> None:
         # Shutting a listening socket down wakes its accept; closing alone does not.
         for sock in [self._listener, *self._sockets]:
-            try:
+            with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             sock.close()
         for thread in self._threads:
             thread.join(5)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import pairwise
 from threading import Thread
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from nightdesk.domain.errors import CallAbortedError, NightdeskError
 from nightdesk.domain.model import (
     CallControl,
+    Model,
     ModelAuthError,
     ModelRequestError,
     ModelThrottledError,
@@ -62,6 +64,7 @@ def refused(
     server: ProviderServer,
     status: int,
     headers: dict[str, str] | None = None,
+    *,
     message: str = "no",
     code: str = "some_error",
 ) -> NightdeskError:
@@ -71,6 +74,24 @@ def refused(
     with pytest.raises(NightdeskError) as caught:
         model.converse(asking(), CallControl())
     return caught.value
+
+
+def abort_once_asked(server: ProviderServer, control: CallControl) -> None:
+    """Abort from another thread, as soon as the server has the request."""
+
+    def wait_and_abort() -> None:
+        server.asked.wait(5)
+        control.abort()
+
+    Thread(target=wait_and_abort).start()
+
+
+def warm(provider: Provider, server: ProviderServer) -> Model:
+    """A model that has made a call before, so that times are those of the call alone."""
+    model = provider.connect(server.url, FakeClock())
+    server.script(replies([provider.body(Said(text="x"))], content_type=provider.content_type))
+    model.converse(asking(), CallControl())
+    return model
 
 
 def seconds_until_raised(call: Callable[[], object], error: type[Exception]) -> float:
@@ -188,7 +209,7 @@ def test_any_chunking_of_the_stream_gives_the_same_turn(
     body = chosen.body(Said(text=text, calls=(call,), stop=StopReason.TOOL_USE))
     cuts = data.draw(st.sets(st.integers(1, len(body) - 1), max_size=20))
     edges = [0, *sorted(cuts), len(body)]
-    chunks = [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [body[a:b] for a, b in pairwise(edges)]
 
     with ProviderServer() as server:
         server.script(replies(chunks, content_type=chosen.content_type))
@@ -389,7 +410,7 @@ def test_an_abort_cuts_a_call_that_waits_for_the_headers(
 ) -> None:
     server.script(hangs_before_the_headers)
     control = CallControl()
-    Thread(target=lambda: server.asked.wait(5) and control.abort()).start()
+    abort_once_asked(server, control)
     model = provider.connect(server.url, FakeClock())
 
     took = seconds_until_raised(lambda: model.converse(asking(), control), CallAbortedError)
@@ -427,10 +448,10 @@ def test_an_aborted_control_makes_no_call(provider: Provider, server: ProviderSe
 def test_a_silent_provider_is_left_after_the_stall_timeout(
     provider: Provider, server: ProviderServer
 ) -> None:
+    model = warm(provider, server)
     events = provider.events(Said(text=GREETING))[:3]
     server.script(hangs_after(events, content_type=provider.content_type))
     control = CallControl(stall_timeout=timedelta(milliseconds=80))
-    model = provider.connect(server.url, FakeClock())
 
     took = seconds_until_raised(lambda: model.converse(asking(), control), ModelUnavailableError)
 
@@ -441,12 +462,12 @@ def test_a_silent_provider_is_left_after_the_stall_timeout(
 def test_a_provider_that_drips_is_left_after_the_total_timeout(
     provider: Provider, server: ProviderServer
 ) -> None:
+    model = warm(provider, server)
     body = provider.body(Said(text=GREETING))
     server.script(drips(body, every_seconds=0.01, content_type=provider.content_type))
     control = CallControl(
         stall_timeout=timedelta(seconds=5), total_timeout=timedelta(milliseconds=150)
     )
-    model = provider.connect(server.url, FakeClock())
 
     took = seconds_until_raised(lambda: model.converse(asking(), control), ModelUnavailableError)
 
@@ -485,7 +506,7 @@ def test_the_call_after_an_abort_has_a_fresh_connection(
     model = provider.connect(server.url, FakeClock())
     server.script(hangs_before_the_headers)
     control = CallControl()
-    Thread(target=lambda: server.asked.wait(5) and control.abort()).start()
+    abort_once_asked(server, control)
     with pytest.raises(CallAbortedError):
         model.converse(asking(), control)
     server.script(replies([provider.body(Said(text="x"))], content_type=provider.content_type))

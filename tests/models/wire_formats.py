@@ -14,6 +14,8 @@ from typing import Any
 
 from nightdesk.domain.model import StopReason, Usage
 
+COUNTED = Usage(input=11, output=7, cache_read=5, cache_write=3)
+
 
 @dataclass(frozen=True)
 class Call:
@@ -31,7 +33,7 @@ class Said:
     text: str = ""
     calls: tuple[Call, ...] = ()
     stop: StopReason = StopReason.END_TURN
-    usage: Usage = Usage(input=11, output=7, cache_read=5, cache_write=3)
+    usage: Usage = COUNTED
 
 
 #: Where a stream ends before its last event: everything but that.
@@ -66,7 +68,7 @@ def anthropic_event(data: dict[str, Any]) -> bytes:
 
 def anthropic_events(said: Said) -> Events:
     usage = said.usage
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
@@ -92,9 +94,9 @@ def anthropic_events(said: Said) -> Events:
             events.append({"type": "content_block_delta", "index": 0, "delta": delta})
         events.append({"type": "content_block_stop", "index": 0})
     for number, call in enumerate(said.calls):
-        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
+        tool: dict[str, Any] = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
         events.append(
-            {"type": "content_block_start", "index": first + number, "content_block": block}
+            {"type": "content_block_start", "index": first + number, "content_block": tool}
         )
     for number, fragment in interleaved(said.calls):
         delta = {"type": "input_json_delta", "partial_json": fragment}
