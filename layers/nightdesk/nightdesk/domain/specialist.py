@@ -55,11 +55,6 @@ EVENTS: dict[str, tuple[str, ...]] = {
         "converted_to_draft",
         "review_requested",
     ),
-    "pull_request_review": ("submitted", "edited", "dismissed"),
-    "pull_request_review_comment": ("created", "edited", "deleted"),
-    "push": (),
-    "create": (),
-    "delete": (),
 }
 
 

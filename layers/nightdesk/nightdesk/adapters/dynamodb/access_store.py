@@ -4,6 +4,8 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 
+from pynamodb.expressions.update import Action
+
 from nightdesk.adapters.dynamodb.tables import AccessItem
 from nightdesk.adapters.dynamodb.transactions import ConditionFailed, patiently, translated
 from nightdesk.domain.api_key import ApiKey, Credential, Operation
@@ -27,7 +29,7 @@ class DynamoAccessStore:
         good = (AccessItem.secret_hash == credential.secret_hash) & (
             AccessItem.revoked_at.does_not_exist()
         )
-        actions = [AccessItem.uses.add(1), AccessItem.last_used_at.set(now)]
+        actions: list[Action] = [AccessItem.uses.add(1), AccessItem.last_used_at.set(now)]
         try:
             patiently(lambda: item.update(actions=actions, condition=good))
         except ConditionFailed:

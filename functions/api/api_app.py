@@ -1,0 +1,307 @@
+"""The routes of the REST API: authenticate, read the request, call one service, answer."""
+
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from api_errors import (
+    INTERNAL,
+    Answer,
+    MethodNotAllowedError,
+    RouteNotFoundError,
+    answer_to,
+)
+from api_rendering import instant, specialist_list, summary, to_json, whole_task
+from api_requests import (
+    CreateBody,
+    DeleteByStatusBody,
+    EditBody,
+    Request,
+    body_as,
+    choice,
+    flag,
+    list_cursor,
+    page_limit,
+    required,
+)
+from aws_lambda_powertools.event_handler.api_gateway import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.logging import Logger
+
+from nightdesk.domain.api_key import ApiKey, Operation
+from nightdesk.domain.errors import InvalidInputError, NightdeskError
+from nightdesk.domain.task import MAX_ATTEMPTS_DEFAULT, Priority, Task, TaskStatus, TriggerSource
+from nightdesk.domain.version import VERSION
+from nightdesk.services.api_ports import ApiPorts
+from nightdesk.services.authenticate import authenticate
+from nightdesk.services.delete_task import delete_by_status, delete_task
+from nightdesk.services.edit_task import TaskEdit, edit_task
+from nightdesk.services.list_tasks import list_tasks
+from nightdesk.services.retry_task import retry_task
+from nightdesk.services.show_task import TaskView, show_task, view_of
+from nightdesk.services.submit_task import NewTask, submit_task
+
+logger = Logger()
+
+TASKS = "/api/background-tasks"
+TASK = "/api/background-tasks/<task_id>"
+
+Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+
+
+class Api:
+    """One deployment's REST API."""
+
+    def __init__(self, ports: ApiPorts) -> None:
+        self._ports = ports
+        self._resolver = APIGatewayHttpResolver()
+        self._methods: list[tuple[re.Pattern[str], str]] = []
+        for method, route, answer in (
+            ("GET", "/api/health", self._health),
+            ("GET", TASKS, self._list),
+            ("POST", TASKS, self._post),
+            # Before the routes with an id, which they would fit.
+            ("POST", f"{TASKS}/process", self._process),
+            ("GET", TASK, self._show),
+            ("PATCH", TASK, self._edit),
+            ("DELETE", TASK, self._delete),
+            ("POST", f"{TASK}/retry", self._retry),
+            ("GET", "/api/polling/check", self._polling_status),
+            ("POST", "/api/polling/check", self._polling_check),
+            ("GET", "/api/specialists", self._specialists),
+        ):
+            self._add(method, route, answer)
+        self._resolver.not_found(self._no_route)
+        self._resolver.exception_handler(Exception)(self._failed)
+
+    def _add(self, method: str, route: str, answer: Callable[..., Response[str]]) -> None:
+        self._resolver.route(route, method=method)(answer)
+        self._methods.append((re.compile(re.sub(r"<\w+>", "[^/]+", route)), method))
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one event of API Gateway; whatever happens, the answer is an HTTP answer."""
+        path = str(event.get("rawPath", "/"))
+        # Routes have no trailing slash; requests may.
+        without_slash = {**event, "rawPath": path.rstrip("/") or "/"}
+        answer: dict[str, Any] = self._resolver.resolve(without_slash, context)
+        return answer
+
+    @property
+    def _request(self) -> Request:
+        return Request(self._resolver.current_event.raw_event)
+
+    def _caller(self, operation: Operation) -> ApiKey:
+        """Who calls, if the key is good and may do this."""
+        key = authenticate(
+            self._request.header("Authorization"),
+            access=self._ports.access,
+            clock=self._ports.clock,
+        )
+        logger.append_keys(key_id=key.id, workspace_id=key.workspace_id)
+        key.demand(operation)
+        return key
+
+    # Tasks -----------------------------------------------------------------------------------
+
+    def _list(self) -> Response[str]:
+        key = self._caller(Operation.READ)
+        query = self._request.query("workspaceId", "status", "limit", "cursor")
+        page = list_tasks(
+            required("workspaceId", query.get("workspaceId")),
+            status=choice("status", query.get("status"), TaskStatus),
+            limit=page_limit(query.get("limit")),
+            cursor=list_cursor(query.get("cursor")),
+            key=key,
+            tasks=self._ports.tasks,
+        )
+        body: dict[str, Any] = {"tasks": [summary(task) for task in page.tasks]}
+        if page.cursor is not None:
+            body["nextCursor"] = page.cursor
+        return _answer(HTTPStatus.OK, body)
+
+    def _post(self) -> Response[str]:
+        key = self._caller(Operation.WRITE)
+        given = self._request.json_object()
+        if given.get("action") is not None:
+            return self._delete_by_status(key, given)
+        given.pop("action", None)
+        return self._create(key, body_as(CreateBody, given))
+
+    def _create(self, key: ApiKey, body: CreateBody) -> Response[str]:
+        required("prompt", body.prompt)
+        new = NewTask(
+            prompt=body.prompt or "",
+            agent_id=required("agentId", body.agent_id),
+            workspace_id=required("workspaceId", body.workspace_id),
+            title=body.title,
+            trigger_source=body.trigger_source or TriggerSource.MANUAL,
+            triggered_by=body.triggered_by,
+            priority=body.priority or Priority.NORMAL,
+            max_attempts=MAX_ATTEMPTS_DEFAULT if body.max_attempts is None else body.max_attempts,
+            timeout_ms=body.timeout_ms,
+            run_after=body.run_after,
+        )
+        submitted = submit_task(
+            new,
+            key=key,
+            idempotency_key=self._request.idempotency_key(),
+            ports=self._ports,
+        )
+        if not submitted.woken:
+            logger.warning("no wake-up was sent; the sweeper will", task_id=submitted.task.id)
+        if submitted.created:
+            view = TaskView(submitted.task, submitted.origin)
+            return _answer(HTTPStatus.CREATED, {"task": whole_task(view)})
+        return self._whole(submitted.task)
+
+    def _delete_by_status(self, key: ApiKey, given: Mapping[str, Any]) -> Response[str]:
+        body = body_as(DeleteByStatusBody, given)
+        if body.action != "deleteByStatus":
+            raise InvalidInputError("action", "action must be deleteByStatus, or absent")
+        if body.status is None:
+            raise InvalidInputError("status", "status is required for deleteByStatus action")
+        done = delete_by_status(
+            required("workspaceId", body.workspace_id),
+            body.status,
+            trigger_source=body.trigger_source,
+            cursor=list_cursor(body.cursor),
+            key=key,
+            tasks=self._ports.tasks,
+            clock=self._ports.clock,
+        )
+        more = done.cursor is not None
+        answer: dict[str, Any] = {
+            "success": True,
+            "deleted": done.deleted,
+            "message": f"Deleted {done.deleted} {body.status} tasks{'; there are more' * more}",
+            "more": more,
+        }
+        if more:
+            answer["nextCursor"] = done.cursor
+        return _answer(HTTPStatus.OK, answer)
+
+    def _show(self, task_id: str) -> Response[str]:
+        key = self._caller(Operation.READ)
+        view = show_task(task_id, key=key, tasks=self._ports.tasks)
+        return _answer(HTTPStatus.OK, {"task": whole_task(view)})
+
+    def _edit(self, task_id: str) -> Response[str]:
+        key = self._caller(Operation.WRITE)
+        body = body_as(EditBody, self._request.json_object())
+        edit = TaskEdit(
+            title=body.title,
+            prompt=body.prompt,
+            agent_id=None if body.agent_id is None else required("agentId", body.agent_id),
+            priority=body.priority,
+        )
+        return self._whole(edit_task(task_id, edit, key=key, ports=self._ports))
+
+    def _delete(self, task_id: str) -> Response[str]:
+        """`force` is accepted and changes nothing: what runs is stopped first, always."""
+        key = self._caller(Operation.WRITE)
+        flag("force", self._request.query("force").get("force"))
+        task = delete_task(task_id, key=key, tasks=self._ports.tasks, clock=self._ports.clock)
+        if task is None:
+            return _answer(HTTPStatus.OK, {"success": True})
+        stopped = task.status is TaskStatus.CANCELLED
+        return self._whole(task, HTTPStatus.OK if stopped else HTTPStatus.ACCEPTED)
+
+    def _retry(self, task_id: str) -> Response[str]:
+        key = self._caller(Operation.WRITE)
+        return self._whole(retry_task(task_id, key=key, ports=self._ports))
+
+    def _whole(self, task: Task, status: HTTPStatus = HTTPStatus.OK) -> Response[str]:
+        return _answer(status, {"task": whole_task(view_of(task, self._ports.tasks))})
+
+    # The rest --------------------------------------------------------------------------------
+
+    def _process(self) -> Response[str]:
+        self._caller(Operation.WRITE)
+        swept = self._ports.functions.invoke(
+            self._ports.settings.sweeper_function, {"action": "sweep"}
+        )
+        return _answer(HTTPStatus.OK, {"ok": True, "dispatched": True, "swept": swept})
+
+    def _polling_status(self) -> Response[str]:
+        self._caller(Operation.READ)
+        return self._ask_poller("status")
+
+    def _polling_check(self) -> Response[str]:
+        self._caller(Operation.WRITE)
+        return self._ask_poller("check")
+
+    def _ask_poller(self, action: str) -> Response[str]:
+        poller = self._ports.settings.github_poller_function
+        return _answer(HTTPStatus.OK, self._ports.functions.invoke(poller, {"action": action}))
+
+    def _specialists(self) -> Response[str]:
+        key = self._caller(Operation.READ)
+        listed = specialist_list(self._ports.specialists.load())
+        listed["specialists"] = [s for s in listed["specialists"] if key.covers_agent(s["id"])]
+        return _answer(HTTPStatus.OK, listed)
+
+    def _health(self) -> Response[str]:
+        """Open to everybody and asks nobody: it says that the function runs, and no more."""
+        now = instant(self._ports.clock.now())
+        return _answer(HTTPStatus.OK, {"status": "ok", "version": VERSION, "timestamp": now})
+
+    # Errors ----------------------------------------------------------------------------------
+
+    def _no_route(self, _error: Exception) -> Response[str]:
+        event = self._resolver.current_event
+        path, method = event.path, event.http_method
+        allowed = tuple(m for route, m in self._methods if route.fullmatch(path))
+        error = (
+            MethodNotAllowedError(method, allowed)
+            if allowed
+            else RouteNotFoundError("No such route")
+        )
+        return self._failed(error)
+
+    def _failed(self, error: Exception) -> Response[str]:
+        """Say what the caller can do about it; what only we can do is said in the log."""
+        answer = answer_to(error) if isinstance(error, NightdeskError) else INTERNAL
+        if answer is INTERNAL:
+            logger.error("request failed", exc_info=error)
+        elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.warning("request could not be served", reason=str(error))
+        context = self._resolver.lambda_context
+        body = {
+            "code": answer.code,
+            "message": answer.message or str(error),
+            "requestId": getattr(context, "aws_request_id", None),
+        }
+        if isinstance(error, InvalidInputError):
+            body["field"] = error.field
+        return _answer(answer.status, {"error": body}, _headers(error, answer))
+
+
+def _headers(error: Exception, answer: Answer) -> dict[str, str]:
+    headers = {}
+    if answer.retry_after is not None:
+        headers["Retry-After"] = str(answer.retry_after)
+    if answer.status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowedError):
+        headers["Allow"] = ", ".join(error.allowed)
+    return headers
+
+
+def _answer(
+    status: HTTPStatus, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Response[str]:
+    return Response(
+        status_code=status.value,
+        content_type="application/json",
+        body=to_json(body),
+        headers={
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **(headers or {}),
+        },
+    )
+
+
+def build_app(ports: ApiPorts) -> Handler:
+    """The API on these ports, as a function from event and context to an answer."""
+    return Api(ports)

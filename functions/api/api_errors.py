@@ -1,0 +1,115 @@
+"""Every error of the API in one shape: {"error": {code, message, field?, requestId}}."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from nightdesk.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    NightdeskError,
+    NotAuthenticatedError,
+    NotFoundError,
+    TaskNotFoundError,
+    TransientError,
+)
+from nightdesk.domain.functions import FunctionFailedError, FunctionStillRunningError
+from nightdesk.services.submit_task import IdempotencyKeyReusedError
+
+#: What a client should wait before it tries again, in seconds.
+RETRY_AFTER = 5
+RETRY_AFTER_STILL_RUNNING = 30
+
+
+class MalformedJsonError(NightdeskError):
+    """The body is not JSON."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid JSON body")
+
+
+class BodyTooLargeError(NightdeskError):
+    """The body is larger than any task can be."""
+
+
+class MediaTypeError(NightdeskError):
+    """The body is said to be something else than JSON."""
+
+
+class RouteNotFoundError(NightdeskError):
+    """There is no such route."""
+
+
+class MethodNotAllowedError(NightdeskError):
+    """The route exists, but not with this method."""
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{method} is not allowed here; allowed: {', '.join(allowed)}")
+        self.allowed = allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and code of an error; a `message` replaces the error's own."""
+
+    status: HTTPStatus
+    code: str
+    message: str = ""
+    retry_after: int | None = None
+
+
+#: The first class that fits decides, so the special ones come first.
+_ANSWERS: tuple[tuple[type[NightdeskError], Answer], ...] = (
+    (MalformedJsonError, Answer(HTTPStatus.BAD_REQUEST, "INVALID_JSON")),
+    (InvalidInputError, Answer(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR")),
+    (NotAuthenticatedError, Answer(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED")),
+    (ForbiddenError, Answer(HTTPStatus.FORBIDDEN, "FORBIDDEN")),
+    (TaskNotFoundError, Answer(HTTPStatus.NOT_FOUND, "TASK_NOT_FOUND")),
+    (NotFoundError, Answer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),
+    (RouteNotFoundError, Answer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),
+    (MethodNotAllowedError, Answer(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED")),
+    (ConflictError, Answer(HTTPStatus.CONFLICT, "CONFLICT")),
+    (BodyTooLargeError, Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "PAYLOAD_TOO_LARGE")),
+    (MediaTypeError, Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE")),
+    (
+        IdempotencyKeyReusedError,
+        Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
+    ),
+    (
+        FunctionStillRunningError,
+        Answer(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "STILL_RUNNING",
+            "It was started and has not ended yet; it goes on without this request",
+            retry_after=RETRY_AFTER_STILL_RUNNING,
+        ),
+    ),
+    (
+        FunctionFailedError,
+        Answer(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "FUNCTION_FAILED",
+            "It was started and failed; its log says why",
+            retry_after=RETRY_AFTER_STILL_RUNNING,
+        ),
+    ),
+    (
+        TransientError,
+        Answer(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "UNAVAILABLE",
+            "A service that is needed does not answer; try again",
+            retry_after=RETRY_AFTER,
+        ),
+    ),
+)
+
+INTERNAL = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Something went wrong here")
+
+
+def answer_to(error: NightdeskError) -> Answer:
+    """How to answer this error; one that nobody expects here is ours."""
+    for kind, answer in _ANSWERS:
+        if isinstance(error, kind):
+            return answer
+    return INTERNAL

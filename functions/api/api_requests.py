@@ -1,0 +1,257 @@
+"""From an API Gateway event to typed input; what does not fit is an error that names the field."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from types import NoneType
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
+
+import msgspec
+from api_errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
+
+from nightdesk.domain.errors import InvalidInputError
+from nightdesk.domain.task import Priority, TaskStatus, TriggerSource
+from nightdesk.services.list_tasks import LIMIT_DEFAULT, LIMIT_MAX, LIMIT_MIN
+from nightdesk.services.submit_task import IDEMPOTENCY_KEY_MAX
+
+#: The largest body: a prompt of 100,000 characters fits however it is written, but for rarities.
+BODY_MAX = 1_048_576
+CURSOR_MAX = 2_000
+_SHOWN = 60
+
+_IDEMPOTENCY_KEY = re.compile(rf"[\x20-\x7e]{{1,{IDEMPOTENCY_KEY_MAX}}}")
+_JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
+
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A JSON body. Absent and null mean the same, so every field may be None."""
+
+
+class CreateBody(Body):
+    """POST /api/background-tasks."""
+
+    prompt: str | None = None
+    agent_id: str | None = None
+    workspace_id: str | None = None
+    title: str | None = None
+    trigger_source: TriggerSource | None = None
+    triggered_by: str | None = None
+    priority: Priority | None = None
+    max_attempts: int | None = None
+    timeout_ms: int | None = None
+    run_after: _Instant | None = None
+
+
+class DeleteByStatusBody(Body):
+    """POST /api/background-tasks with "action": "deleteByStatus"."""
+
+    action: str | None = None
+    status: TaskStatus | None = None
+    workspace_id: str | None = None
+    trigger_source: TriggerSource | None = None
+    cursor: str | None = None
+
+
+class EditBody(Body):
+    """PATCH /api/background-tasks/{id}."""
+
+    title: str | None = None
+    prompt: str | None = None
+    agent_id: str | None = None
+    priority: Priority | None = None
+
+
+_Body = TypeVar("_Body", bound=Body)
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class Request:
+    """One event of API Gateway (payload format 2.0), read on demand."""
+
+    _no_headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self._event = event
+        headers = event.get("headers") or self._no_headers
+        self._headers = {str(name).lower(): value for name, value in headers.items()}
+
+    def header(self, name: str) -> str | None:
+        """A header, however its name is written."""
+        value = self._headers.get(name.lower())
+        return value if isinstance(value, str) else None
+
+    def idempotency_key(self) -> str | None:
+        """The Idempotency-Key; None when there is none.
+
+        Raises:
+            InvalidInputError: it is empty, too long, or not printable ASCII.
+        """
+        key = self.header("Idempotency-Key")
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            allowed = f"1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters"
+            raise InvalidInputError("Idempotency-Key", f"Idempotency-Key must be {allowed}")
+        return key
+
+    def query(self, *allowed: str) -> dict[str, str]:
+        """The query parameters that are not blank.
+
+        Raises:
+            InvalidInputError: one is not `allowed`; a misspelt filter must not show everything.
+        """
+        given = self._event.get("queryStringParameters") or {}
+        for name in given:
+            if name not in allowed:
+                raise InvalidInputError(name[:_SHOWN], _unknown("parameter", name, allowed))
+        return {name: str(value) for name, value in given.items() if str(value).strip()}
+
+    def json_object(self) -> dict[str, Any]:
+        """The body, which must be a JSON object.
+
+        Raises:
+            MediaTypeError, BodyTooLargeError, MalformedJsonError, InvalidInputError.
+        """
+        media_type = (self.header("Content-Type") or "application/json").partition(";")[0].strip()
+        if not _JSON_TYPE.fullmatch(media_type):
+            raise MediaTypeError("The Content-Type must be application/json")
+        try:
+            value = msgspec.json.decode(self._body())
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedJsonError from error
+        if not isinstance(value, dict):
+            raise InvalidInputError("body", f"The body must be a JSON object; got {_kind(value)}")
+        return value
+
+    def _body(self) -> bytes:
+        body = self._event.get("body") or ""
+        if len(body) > BODY_MAX * 4 // 3 + 4:
+            raise _too_large()
+        try:
+            if self._event.get("isBase64Encoded"):
+                content = base64.b64decode(body, validate=True)
+            else:
+                content = body.encode()
+        except (binascii.Error, ValueError) as error:
+            raise MalformedJsonError from error
+        if len(content) > BODY_MAX:
+            raise _too_large()
+        return content
+
+
+def _too_large() -> BodyTooLargeError:
+    return BodyTooLargeError(f"The body must have at most {BODY_MAX} bytes")
+
+
+def body_as(shape: type[_Body], given: Mapping[str, Any]) -> _Body:
+    """The JSON object as a typed body.
+
+    Raises:
+        InvalidInputError: an unknown field, or a value of another type; names field and allowed.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    for name in given:
+        if name not in fields:
+            raise InvalidInputError(name[:_SHOWN], _unknown("field", name, tuple(fields)))
+    values = {}
+    for name, value in given.items():
+        # One field at a time, because msgspec names the field in words only.
+        try:
+            values[fields[name].name] = msgspec.convert(value, fields[name].type)
+        except msgspec.ValidationError as error:
+            allowed = _allowed(fields[name].type)
+            raise InvalidInputError(
+                name, f"{name} must be {allowed}; got {_shown(value)}"
+            ) from error
+    return shape(**values)
+
+
+def required(field: str, value: str | None) -> str:
+    """The value without blanks around it.
+
+    Raises:
+        InvalidInputError: it is missing or blank.
+    """
+    text = (value or "").strip()
+    if not text:
+        raise InvalidInputError(field, f"{field} is required")
+    return text
+
+
+def choice(field: str, value: str | None, allowed: type[_Choice]) -> _Choice | None:
+    """A query parameter that is one of a few words."""
+    if value is None:
+        return None
+    if value not in set(allowed):
+        words = ", ".join(allowed)
+        raise InvalidInputError(field, f"{field} must be one of {words}; got {_shown(value)}")
+    return allowed(value)
+
+
+def page_limit(value: str | None) -> int:
+    """The query parameter `limit`."""
+    if value is None:
+        return LIMIT_DEFAULT
+    # Not int() alone: that also takes "1_0", digits of other scripts, and thousands of digits.
+    if re.fullmatch(r"[0-9]{1,4}", value, re.ASCII) and LIMIT_MIN <= int(value) <= LIMIT_MAX:
+        return int(value)
+    allowed = f"a whole number from {LIMIT_MIN} to {LIMIT_MAX}"
+    raise InvalidInputError("limit", f"limit must be {allowed}; got {_shown(value)}")
+
+
+def list_cursor(value: str | None) -> str | None:
+    """A cursor of ours: never long, never strange."""
+    if value is not None and (len(value) > CURSOR_MAX or not value.isascii()):
+        raise InvalidInputError("cursor", "cursor must be the nextCursor of an earlier answer")
+    return value
+
+
+def flag(field: str, value: str | None) -> bool:
+    """A query parameter that is true or false."""
+    if value not in (None, "true", "false"):
+        raise InvalidInputError(field, f"{field} must be true or false; got {_shown(value)}")
+    return value == "true"
+
+
+def _unknown(what: str, name: str, allowed: Sequence[str]) -> str:
+    known = f"allowed: {', '.join(allowed)}" if allowed else "none is allowed here"
+    return f"Unknown {what} {_shown(name)}; {known}"
+
+
+def _shown(value: Any) -> str:
+    """The value as JSON would write it, cut short."""
+    if isinstance(value, dict | list):
+        return _kind(value)
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case str():
+            return "text"
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case _:
+            return "a number"
+
+
+def _allowed(field_type: Any) -> str:
+    """What a field's type allows, in words."""
+    wanted = next(part for part in get_args(field_type) if part is not NoneType)
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
+        return f"one of {', '.join(wanted)}"
+    if wanted is int:
+        return "a whole number"
+    if wanted is str:
+        return "text"
+    return "a time with an offset, such as 2026-01-31T12:00:00Z"
