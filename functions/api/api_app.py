@@ -169,14 +169,14 @@ class Api:
             tasks=self._ports.tasks,
             clock=self._ports.clock,
         )
-        more = done.cursor is not None
+        message = f"Deleted {done.deleted} {body.status} tasks"
         answer: dict[str, Any] = {
             "success": True,
             "deleted": done.deleted,
-            "message": f"Deleted {done.deleted} {body.status} tasks{'; there are more' * more}",
-            "more": more,
+            "message": f"{message}; there may be more" if done.more else message,
+            "more": done.more,
         }
-        if more:
+        if done.cursor is not None:
             answer["nextCursor"] = done.cursor
         return _answer(HTTPStatus.OK, answer)
 

@@ -45,10 +45,13 @@ def delete_task(task_id: str, *, key: ApiKey, tasks: TaskStore, clock: Clock) ->
 
 @dataclass(frozen=True, slots=True)
 class BulkDeletion:
-    """How many were deleted; `cursor` goes on where this stopped, None = nothing is left."""
+    """How many were deleted. `more`: there may be others; `cursor` goes on from here (None = from
+    the start).
+    """
 
     deleted: int
-    cursor: str | None
+    more: bool = False
+    cursor: str | None = None
 
 
 def delete_by_status(
@@ -74,16 +77,30 @@ def delete_by_status(
         raise InvalidInputError(
             "status", f"status must be one of {', '.join(DELETABLE)}; got {status.value!r}"
         )
-    deleted, stop_at = 0, clock.now() + BULK_TIME
+    stop_at = clock.now() + BULK_TIME
+    # All pages are read before anything is deleted, so that no page moves under the cursor.
+    listed, next_cursor = _listed(workspace_id, status, cursor, tasks)
+    deleted = 0
+    for task in listed:
+        if clock.now() > stop_at:
+            return BulkDeletion(deleted, more=True, cursor=cursor)
+        if may_see(key, task) and trigger_source in (None, task.trigger_source):
+            deleted += _delete(task, tasks)
+    return BulkDeletion(deleted, more=next_cursor is not None, cursor=next_cursor)
+
+
+def _listed(
+    workspace_id: str, status: TaskStatus, cursor: str | None, tasks: TaskStore
+) -> tuple[list[Task], str | None]:
+    """The tasks of a few pages, and the cursor of the page after them."""
+    listed: list[Task] = []
     for _ in range(BULK_PAGES):
         page = tasks.list_page(workspace_id, status=status, limit=BULK_PAGE, cursor=cursor)
-        for task in page.tasks:
-            if may_see(key, task) and trigger_source in (None, task.trigger_source):
-                deleted += _delete(task, tasks)
+        listed += page.tasks
         cursor = page.cursor
-        if cursor is None or clock.now() > stop_at:
+        if cursor is None:
             break
-    return BulkDeletion(deleted, cursor)
+    return listed, cursor
 
 
 def _delete(task: Task, tasks: TaskStore) -> int:
