@@ -1,0 +1,131 @@
+"""The state of polling in the `Github` table.
+
+Rows: `repo#owner/name` + `poll` (small: it is written by every poll), `repo#<id>` + `seen` (the
+events that are dealt with, compressed; written only when there were new ones). The keys of events
+that made tasks are rows of their own, put by the task store in the same transaction.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pynamodb.expressions.update import Action
+
+from nightdesk.adapters.dynamodb.tables import GithubItem, instant
+from nightdesk.adapters.dynamodb.transactions import ConditionFailed, patiently, translated
+from nightdesk.domain.errors import ConditionFailedError
+from nightdesk.domain.github_ports import PollState, SeenEvents
+
+_POLL, _SEEN = "poll", "seen"
+
+
+class DynamoPollStates:
+    """`PollStates` on DynamoDB."""
+
+    def get(self, repo: str) -> PollState | None:
+        with translated():
+            try:
+                item = GithubItem.get(_poll_key(repo), _POLL, consistent_read=True)
+            except GithubItem.DoesNotExist:
+                return None
+        return _state_of(repo, item)
+
+    def lease(self, repo: str, *, now: datetime, until: datetime) -> PollState:
+        item = GithubItem(_poll_key(repo), _POLL)
+        free = GithubItem.lease_until.does_not_exist() | (GithubItem.lease_until <= now)
+        actions: list[Action] = [GithubItem.lease_until.set(until), GithubItem.version.add(1)]
+        try:
+            patiently(lambda: item.update(actions=actions, condition=free))
+        except ConditionFailed as error:
+            raise ConditionFailedError(repo) from error
+        return _state_of(repo, item)
+
+    def release(self, state: PollState) -> None:
+        item = GithubItem(_poll_key(state.repo), _POLL)
+        actions: list[Action] = [
+            GithubItem.document.set(_document_of(state)),
+            GithubItem.lease_until.remove(),
+        ]
+        ours = GithubItem.version == state.version
+        try:
+            patiently(lambda: item.update(actions=actions, condition=ours))
+        except ConditionFailed as error:
+            raise ConditionFailedError(state.repo) from error
+
+    def seen(self, repo_id: int) -> SeenEvents | None:
+        with translated():
+            try:
+                item = GithubItem.get(_seen_key(repo_id), _SEEN, consistent_read=True)
+            except GithubItem.DoesNotExist:
+                return None
+        document: Mapping[str, Any] = item.document or {}
+        return SeenEvents(
+            ids=tuple(document.get("ids", ())),
+            watched_since=_moment(document.get("since")),
+            version=int(item.version or 0),
+        )
+
+    def mark_seen(self, repo_id: int, seen: SeenEvents) -> SeenEvents:
+        version = seen.version + 1
+        item = GithubItem(
+            _seen_key(repo_id),
+            _SEEN,
+            document={"ids": list(seen.ids), "since": _text(seen.watched_since)},
+            version=version,
+        )
+        as_read = (
+            GithubItem.version == seen.version if seen.version else GithubItem.pk.does_not_exist()
+        )
+        try:
+            patiently(lambda: item.save(condition=as_read))
+        except ConditionFailed as error:
+            raise ConditionFailedError(str(repo_id)) from error
+        return SeenEvents(ids=seen.ids, watched_since=seen.watched_since, version=version)
+
+
+def _poll_key(repo: str) -> str:
+    return f"repo#{repo.lower()}"
+
+
+def _seen_key(repo_id: int) -> str:
+    return f"repo#{repo_id}"
+
+
+def _document_of(state: PollState) -> dict[str, Any]:
+    return {
+        "repoId": state.repo_id,
+        "fullName": state.full_name,
+        "etag": state.etag,
+        "etagAt": _text(state.etag_at),
+        "unchanged": state.unchanged,
+        "nextPollAt": _text(state.next_poll_at),
+        "checkedAt": _text(state.checked_at),
+        "lastEventId": state.last_event_id,
+        "lastError": state.last_error,
+    }
+
+
+def _state_of(repo: str, item: GithubItem) -> PollState:
+    document: Mapping[str, Any] = item.document or {}
+    return PollState(
+        repo=repo,
+        repo_id=int(document.get("repoId", 0)),
+        full_name=str(document.get("fullName", "")),
+        etag=str(document.get("etag", "")),
+        etag_at=_moment(document.get("etagAt")),
+        unchanged=int(document.get("unchanged", 0)),
+        next_poll_at=_moment(document.get("nextPollAt")),
+        checked_at=_moment(document.get("checkedAt")),
+        last_event_id=str(document.get("lastEventId", "")),
+        last_error=str(document.get("lastError", "")),
+        lease_until=item.lease_until,
+        version=int(item.version or 0),
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return instant(moment) if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,99 @@
+"""The outbox in DynamoDB: leases, outcomes and what is due (`OutboxStore`).
+
+Rows are put by the task store, in the transactions that cause them. The lease of a consumer and
+the time of the next try are one attribute, `due_at`: whoever finds it in the past may try.
+"""
+
+from datetime import datetime
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from nightdesk.adapters.dynamodb.tables import SHARDS, OutboxItem
+from nightdesk.adapters.dynamodb.transactions import ConditionFailed, patiently, translated
+from nightdesk.domain.errors import ConditionFailedError
+from nightdesk.domain.outbox import OutboxRow, OutboxState
+
+#: What is shown to people; the item has to stay small.
+_ERROR_CHARACTERS = 300
+
+
+class DynamoOutboxStore:
+    """`OutboxStore` on DynamoDB."""
+
+    def get(self, task_id: str, row: str) -> OutboxRow | None:
+        with translated():
+            try:
+                return _row_of(OutboxItem.get(task_id, row, consistent_read=True))
+            except OutboxItem.DoesNotExist:
+                return None
+
+    def lease(self, row: OutboxRow, *, until: datetime) -> OutboxRow:
+        item = OutboxItem(row.task_id, row.row)
+        actions: list[Action] = [OutboxItem.due_at.set(until), OutboxItem.tries.set(row.tries + 1)]
+        _update(item, actions, _as_read(row))
+        return _row_of(item)
+
+    def done(self, row: OutboxRow, *, result_url: str) -> None:
+        actions: list[Action] = [
+            OutboxItem.state.set(OutboxState.DONE.value),
+            OutboxItem.result_url.set(result_url),
+            OutboxItem.last_error.remove(),
+            *_out_of_due(),
+        ]
+        _update(OutboxItem(row.task_id, row.row), actions, _as_read(row))
+
+    def failed(self, row: OutboxRow, *, error: str, next_try: datetime | None) -> None:
+        actions: list[Action] = [OutboxItem.last_error.set(error[:_ERROR_CHARACTERS])]
+        if next_try is None:
+            actions += [OutboxItem.state.set(OutboxState.DEAD.value), *_out_of_due()]
+        else:
+            actions.append(OutboxItem.due_at.set(next_try))
+        _update(OutboxItem(row.task_id, row.row), actions, _as_read(row))
+
+    def due(self, *, now: datetime, limit: int) -> list[OutboxRow]:
+        keys: list[tuple[str, str]] = []
+        with translated():
+            for shard in range(SHARDS):
+                found = OutboxItem.by_due.query(
+                    str(shard), type(OutboxItem.by_due).due_at <= now, limit=limit, page_size=limit
+                )
+                keys.extend((item.task_id, item.row) for item in found)
+            items = list(OutboxItem.batch_get(keys[:limit], consistent_read=True))
+        rows = sorted(
+            map(_row_of, items), key=lambda row: (row.due_at or now, row.task_id, row.row)
+        )
+        # The index may lag behind what has been taken or finished meanwhile.
+        return [row for row in rows if row.due_at is not None and row.due_at <= now]
+
+
+def _as_read(row: OutboxRow) -> Condition:
+    """Nobody has taken or finished the row since it was read."""
+    pending: Condition = OutboxItem.state == OutboxState.PENDING.value
+    condition: Condition = pending & (OutboxItem.tries == row.tries)
+    return condition
+
+
+def _out_of_due() -> list[Action]:
+    return [OutboxItem.due_shard.remove(), OutboxItem.due_at.remove()]
+
+
+def _update(item: OutboxItem, actions: list[Action], condition: Condition) -> None:
+    try:
+        patiently(lambda: item.update(actions=actions, condition=condition))
+    except ConditionFailed as error:
+        raise ConditionFailedError(f"{item.task_id} {item.row}") from error
+
+
+def _row_of(item: OutboxItem) -> OutboxRow:
+    return OutboxRow(
+        task_id=item.task_id,
+        row=item.row,
+        payload=item.document,
+        created_at=item.created_at,
+        state=OutboxState(item.state),
+        tries=int(item.tries or 0),
+        due_at=item.due_at,
+        result_url=item.result_url or "",
+        last_error=item.last_error or "",
+    )

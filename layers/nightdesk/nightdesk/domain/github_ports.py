@@ -1,0 +1,254 @@
+"""What the GitHub side needs from the outside world: reading events and issues, publishing, the
+state of polling, and tokens. Each port has an adapter and a fake that pass the same tests.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from nightdesk.domain.errors import ErrorCode, PermanentError
+
+# Errors ---------------------------------------------------------------------------------------
+# Besides these, every call may raise PermanentError (403: not permitted), TryLaterError (a rate
+# limit, with its wait) and UnavailableError (5xx, timed out, cut; a write's outcome is unknown).
+
+
+class GithubNotFoundError(PermanentError):
+    """404 or 410: it is gone, or the token may not see it (GitHub does not tell these apart)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ErrorCode.REPOSITORY_UNREACHABLE)
+
+
+class GithubRefusedError(PermanentError):
+    """422: GitHub understood the request and refuses its content."""
+
+
+class GithubCredentialsError(PermanentError):
+    """401, or no token where one is needed: only a person can mend that."""
+
+
+# Facts ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who did something. `is_bot` as far as it is known: the Events API names no account type."""
+
+    id: int
+    login: str
+    is_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository; `full_name` (owner/name) changes with a rename, `id` never."""
+
+    id: int
+    full_name: str
+    default_branch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedEvent:
+    """One event of the Events API as it came. Ids are strings without any order."""
+
+    id: str
+    type: str
+    created_at: datetime
+    actor: Account
+    repo_id: int
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPage:
+    """A page of the Events API. `moved`: the repository answered under another name;
+    `is_unchanged`: nothing came, because nothing has changed since the ETag.
+    """
+
+    events: tuple[FeedEvent, ...] = ()
+    etag: str = ""
+    poll_interval: timedelta = timedelta(0)
+    is_last: bool = True
+    moved: bool = False
+    is_unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueFacts:
+    """An issue or pull request as it is now. Texts are untrusted."""
+
+    id: int
+    number: int
+    repo: str
+    title: str
+    body: str
+    state: str
+    author: Account
+    author_association: str = "NONE"
+    labels: tuple[str, ...] = ()
+    url: str = ""
+    is_pull_request: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostedComment:
+    """A comment on GitHub."""
+
+    id: int
+    author_id: int
+    body: str
+    url: str
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+class EventSource(Protocol):
+    """What the poller reads, with the service's read token."""
+
+    def repository(self, repo: str) -> Repository:
+        """The repository under its present name; renames are followed."""
+        ...
+
+    def page(self, repo: str, number: int, *, etag: str = "") -> FeedPage:
+        """Page 1 to 3 of the repository's events, newest first, if it has changed since `etag`."""
+        ...
+
+    def issue(self, repo: str, number: int) -> IssueFacts:
+        """The issue or pull request as it is now."""
+        ...
+
+
+# Publishing -----------------------------------------------------------------------------------
+
+
+class Publishing(Protocol):
+    """What the publisher does, with the service's write token. Each call is one try."""
+
+    def own_account(self) -> Account:
+        """Who we are on GitHub."""
+        ...
+
+    def repository(self, repo: str) -> Repository:
+        """The repository under its present name; renames are followed."""
+        ...
+
+    def comments_since(self, repo: str, number: int, since: datetime) -> Sequence[PostedComment]:
+        """All comments of an issue or pull request that were changed at or after `since`.
+
+        Raises:
+            GithubNotFoundError: also when the issue was transferred to another repository.
+        """
+        ...
+
+    def comment(self, repo: str, number: int, body: str) -> PostedComment:
+        """Write a comment."""
+        ...
+
+    def labels_of_repository(self, repo: str) -> Sequence[str]:
+        """Names of all labels that the repository has."""
+        ...
+
+    def add_labels(self, repo: str, number: int, labels: Sequence[str]) -> None:
+        """Add labels to an issue or pull request; those it has already stay. Idempotent."""
+        ...
+
+
+# Polling state --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollState:
+    """What is remembered of a polled repository between two polls. `repo` is as configured."""
+
+    repo: str
+    repo_id: int = 0
+    full_name: str = ""
+    etag: str = ""
+    etag_at: datetime | None = None
+    #: Answers "unchanged" since the last full answer.
+    unchanged: int = 0
+    #: Not before this time, because GitHub said so.
+    next_poll_at: datetime | None = None
+    checked_at: datetime | None = None
+    last_event_id: str = ""
+    last_error: str = ""
+    lease_until: datetime | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenEvents:
+    """The events of a repository that are dealt with, newest first. Absent = never polled."""
+
+    ids: tuple[str, ...] = ()
+    #: Events from before this time are old, however late they come: the newest of the first poll.
+    watched_since: datetime | None = None
+    version: int = 0
+
+
+class PollStates(Protocol):
+    """Durable state of polling. Writes are conditional, so that overlapping polls do no harm."""
+
+    def get(self, repo: str) -> PollState | None:
+        """Consistent read."""
+        ...
+
+    def lease(self, repo: str, *, now: datetime, until: datetime) -> PollState:
+        """Take the repository for one poll, and read its state.
+
+        Raises:
+            ConditionFailedError: another poll holds it.
+        """
+        ...
+
+    def release(self, state: PollState) -> None:
+        """Store the state and give the lease back.
+
+        Raises:
+            ConditionFailedError: our lease ran out and another poll took it; nothing is stored.
+        """
+        ...
+
+    def seen(self, repo_id: int) -> SeenEvents | None:
+        """Consistent read."""
+        ...
+
+    def mark_seen(self, repo_id: int, seen: SeenEvents) -> SeenEvents:
+        """Replace what is seen, on the version that was read (0 = there was none).
+
+        Raises:
+            ConditionFailedError: another poll has changed it meanwhile.
+        """
+        ...
+
+
+# Tokens ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryToken:
+    """A token for one repository; "" reads public repositories anonymously."""
+
+    token: str = field(repr=False)
+    repo: str
+    expires_at: datetime | None = None
+
+
+class RepositoryTokens(Protocol):
+    """Where the token broker gets a token from (a parameter now, a GitHub App later)."""
+
+    def token_for(self, repo: str, repo_id: int) -> RepositoryToken:
+        """A token that reads this repository."""
+        ...
+
+
+class TaskTokens(Protocol):
+    """Where an executor gets the token for its task's repository from."""
+
+    def token_for(self, task_id: str) -> RepositoryToken:
+        """Raises PermanentError (no right to one), TransientError or UnavailableError."""
+        ...

@@ -1,0 +1,315 @@
+"""Which GitHub events start which specialists: natural keys, matching, and the actor gate.
+
+An event is put in the words of GitHub's webhooks, whichever way it came, so that the same event
+has the same natural key and makes the same task only once.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from nightdesk.domain.errors import InvalidInputError
+from nightdesk.domain.github_ports import Account, FeedEvent, IssueFacts, Repository
+from nightdesk.domain.specialist import READING_TOOLS, EventTrigger, Specialist, SpecialistSet
+
+#: What stands in each text that we publish; a text that holds it is ours, whoever's account wrote.
+MARKER_START = "<!-- nightdesk "
+#: Who may give commands in comments.
+MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+
+# Ids of tasks are made in this name space; changing it would start every known event once more.
+_TASKS = uuid.UUID("6f5e6d0a-5b0e-5c4f-9d53-3d0d2f6c7a11")
+
+
+class Skip(StrEnum):
+    """Why an event started nothing."""
+
+    FIRST_POLL = "first_poll"
+    BEFORE_WATCHING = "before_watching"
+    UNSUPPORTED = "unsupported"
+    NO_TRIGGER = "no_trigger"
+    LABELS = "labels"
+    OWN = "own"
+    BOT = "bot"
+    ACTOR = "actor"
+    CLOSED = "closed"
+    GONE = "gone"
+    TRANSFERRED = "transferred"
+    OTHER_REPOSITORY = "other_repository"
+    ALREADY_STARTED = "already_started"
+    DEFERRED = "deferred"
+    RATE_LIMITED = "rate_limited"
+
+
+# Events ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GithubEvent:
+    """One event about one issue or pull request, in the words of GitHub's webhooks.
+
+    `key` is natural: derived from the object, never from the delivery. `subject_id` is the id of
+    the issue or pull request; `label` the one that a `labeled` event added; `text` what the actor
+    wrote, where the event itself carries it (a comment).
+    """
+
+    event: str
+    action: str
+    repo: Repository
+    number: int
+    subject_id: int
+    key: str
+    actor: Account
+    actor_association: str = ""
+    kind: str = "issue"
+    head_sha: str = ""
+    label: str = ""
+    text: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.event}.{self.action}"
+
+
+def event_of_feed(item: FeedEvent, repo: Repository) -> GithubEvent | None:
+    """The event in webhook words; None for a type that starts nothing or lacks what it needs."""
+    try:
+        match item.type:
+            case "IssuesEvent":
+                return _issues(item, repo)
+            case "IssueCommentEvent":
+                return _issue_comment(item, repo)
+            case "PullRequestEvent":
+                return _pull_request(item, repo)
+            case _:
+                return None
+    except (KeyError, TypeError, ValueError):  # a payload that GitHub has trimmed once more
+        return None
+
+
+def _issues(item: FeedEvent, repo: Repository) -> GithubEvent:
+    action, issue = str(item.payload["action"]), item.payload["issue"]
+    label = str((item.payload.get("label") or {}).get("name", ""))
+    return GithubEvent(
+        event="issues",
+        action=action,
+        repo=repo,
+        number=int(issue["number"]),
+        subject_id=int(issue["id"]),
+        key=issue_key(int(issue["id"]), action, label=label, moment=_moment(issue, action)),
+        actor=item.actor,
+        actor_association=_association_of(item.actor, issue),
+        label=label,
+    )
+
+
+def _issue_comment(item: FeedEvent, repo: Repository) -> GithubEvent:
+    action, issue, comment = (item.payload[key] for key in ("action", "issue", "comment"))
+    return GithubEvent(
+        event="issue_comment",
+        action=str(action),
+        repo=repo,
+        number=int(issue["number"]),
+        subject_id=int(issue["id"]),
+        key=comment_key(int(comment["id"]), str(action), moment=str(comment.get("updated_at"))),
+        actor=item.actor,
+        actor_association=_association_of(item.actor, comment),
+        kind="pull_request" if issue.get("pull_request") else "issue",
+        text=str(comment.get("body") or ""),
+    )
+
+
+def _pull_request(item: FeedEvent, repo: Repository) -> GithubEvent:
+    action, pull = str(item.payload["action"]), item.payload["pull_request"]
+    head = str(pull["head"]["sha"])
+    # The feed's pull request carries no times, hence that of the event for what may come again.
+    moment = item.created_at.isoformat()
+    return GithubEvent(
+        event="pull_request",
+        action=action,
+        repo=repo,
+        number=int(pull["number"]),
+        subject_id=int(pull["id"]),
+        key=pull_request_key(int(pull["id"]), action, head_sha=head, moment=moment),
+        actor=item.actor,
+        kind="pull_request",
+        head_sha=head,
+    )
+
+
+def issue_key(issue_id: int, action: str, *, label: str = "", moment: str = "") -> str:
+    """`issue:{id}:opened` (once in its life), `issue:{id}:labeled:{label}:{time}` (many times)."""
+    if action == "opened":
+        return f"issue:{issue_id}:opened"
+    facet = f"{action}:{label}" if label else action
+    return f"issue:{issue_id}:{facet}:{moment}"
+
+
+def comment_key(comment_id: int, action: str, *, moment: str = "") -> str:
+    """`comment:{id}:created` (once), `comment:{id}:edited:{time}`."""
+    suffix = "" if action == "created" else f":{moment}"
+    return f"comment:{comment_id}:{action}{suffix}"
+
+
+def pull_request_key(pull_id: int, action: str, *, head_sha: str, moment: str = "") -> str:
+    """`pr:{id}:head:{sha}`: opened, pushed to or made ready, a head is worked on once."""
+    if action in {"opened", "synchronize", "ready_for_review"}:
+        return f"pr:{pull_id}:head:{head_sha}"
+    return f"pr:{pull_id}:{action}:{moment}"
+
+
+def _moment(issue: Mapping[str, Any], action: str) -> str:
+    """When it happened, from the object itself, so that webhook and poll agree."""
+    when = issue.get("closed_at") if action == "closed" else issue.get("updated_at")
+    return str(when or "")
+
+
+def _association_of(actor: Account, written: Mapping[str, Any]) -> str:
+    """How the actor stands to the repository: known only where the actor is the author."""
+    author = written.get("user") or {}
+    return str(written.get("author_association") or "") if author.get("id") == actor.id else ""
+
+
+def task_id_of(workspace_id: str, event: GithubEvent, specialist_id: str) -> str:
+    """The id of the one task that this event makes for this specialist."""
+    return str(uuid.uuid5(_TASKS, seen_key_of(workspace_id, event, specialist_id)))
+
+
+def seen_key_of(workspace_id: str, event: GithubEvent, specialist_id: str) -> str:
+    """The name of the `seen` row that is put with the task and outlives it."""
+    return f"{workspace_id}/{event.repo.id}/{event.key}/{specialist_id}"
+
+
+# Matching -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultTrigger:
+    """Starts a specialist that has no triggers of its own."""
+
+    specialist: str
+    trigger: EventTrigger
+
+
+def parse_default_triggers(text: str) -> tuple[DefaultTrigger, ...]:
+    """Read the setting DEFAULT_TRIGGERS; "" = none.
+
+    Either a list of {"event", "actions", "labels", "specialist"} or the short form
+    {"issues.opened": "issue-enricher"}.
+
+    Raises:
+        InvalidInputError: names the entry and what is expected.
+    """
+    if not text.strip():
+        return ()
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise InvalidInputError("DEFAULT_TRIGGERS", f"it is not JSON: {error}") from error
+    if isinstance(document, dict):
+        return tuple(_short_form(str(name), value) for name, value in document.items())
+    if isinstance(document, list):
+        return tuple(_long_form(entry) for entry in document)
+    raise InvalidInputError("DEFAULT_TRIGGERS", "a JSON list, or an object, is expected")
+
+
+def _short_form(name: str, specialist: object) -> DefaultTrigger:
+    event, _, action = name.partition(".")
+    if not event or not isinstance(specialist, str) or not specialist:
+        message = f'"{name}": expected "event.action": "specialist"'
+        raise InvalidInputError("DEFAULT_TRIGGERS", message)
+    actions = (action,) if action else ()
+    return DefaultTrigger(specialist=specialist, trigger=EventTrigger(event=event, actions=actions))
+
+
+def _long_form(entry: object) -> DefaultTrigger:
+    if isinstance(entry, dict):
+        event, specialist = entry.get("event"), entry.get("specialist")
+        actions, labels = entry.get("actions", []), entry.get("labels", [])
+        lists = isinstance(actions, list) and isinstance(labels, list)
+        if isinstance(event, str) and isinstance(specialist, str) and lists and event:
+            trigger = EventTrigger(
+                event=event, actions=tuple(map(str, actions)), labels=tuple(map(str, labels))
+            )
+            return DefaultTrigger(specialist=specialist, trigger=trigger)
+    expected = '{"event": …, "actions": […], "labels": […], "specialist": …}'
+    raise InvalidInputError("DEFAULT_TRIGGERS", f"{json.dumps(entry)[:200]}: expected {expected}")
+
+
+def triggers_of(
+    specialists: SpecialistSet, defaults: Iterable[DefaultTrigger]
+) -> Iterator[tuple[Specialist, EventTrigger]]:
+    """What starts whom: a specialist's own triggers or, if it has none, the default ones."""
+    for specialist in sorted(specialists.by_id.values(), key=lambda item: item.id):
+        for trigger in specialist.triggers:
+            yield specialist, trigger
+    for default in defaults:
+        found = specialists.by_id.get(default.specialist)
+        if found is not None and not found.triggers:
+            yield found, default.trigger
+
+
+def names_event(trigger: EventTrigger, event: GithubEvent) -> bool:
+    """Whether event and action match; needs nothing but the event itself."""
+    return trigger.event == event.event and (not trigger.actions or event.action in trigger.actions)
+
+
+def wants_labels(trigger: EventTrigger, event: GithubEvent, labels: Iterable[str]) -> bool:
+    """Whether one of the trigger's labels is there. A `labeled` event counts for its own label."""
+    if not trigger.labels:
+        return True
+    present = {event.label} if event.action == "labeled" else set(labels)
+    return not present.isdisjoint(trigger.labels)
+
+
+# The actor gate -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorGate:
+    """Who may start tasks. Accounts are named by their numeric id: logins can be imitated."""
+
+    own_account_ids: frozenset[int] = frozenset()
+    allowed_bot_ids: frozenset[int] = frozenset()
+
+    def refusal(self, event: GithubEvent, facts: IssueFacts, specialist: Specialist) -> Skip | None:
+        """Why this actor does not start this specialist; None = go on. Unknown counts as no."""
+        actor = event.actor
+        is_author = actor.id == facts.author.id
+        written = event.text or facts.body
+        if actor.id in self.own_account_ids or MARKER_START in written:
+            return Skip.OWN
+        is_bot = actor.is_bot or (is_author and facts.author.is_bot)
+        if is_bot and actor.id not in self.allowed_bot_ids:
+            return Skip.BOT
+        if serves_everyone(specialist, event):
+            return None
+        association = facts.author_association if is_author and not event.text else ""
+        return None if {association, event.actor_association} & MEMBERS else Skip.ACTOR
+
+
+def serves_everyone(specialist: Specialist, event: GithubEvent) -> bool:
+    """Whether anybody's event may start it: it only reads, and a comment is a command."""
+    return event.event != "issue_comment" and set(specialist.tools) <= set(READING_TOOLS)
+
+
+def state_refusal(event: GithubEvent, facts: IssueFacts) -> Skip | None:
+    """Why the issue, as it is now, is not worked on any more."""
+    if facts.repo.lower() != event.repo.full_name.lower():
+        return Skip.TRANSFERRED
+    if event.kind == "issue" and facts.id != event.subject_id:
+        return Skip.GONE
+    is_about_state = event.event in {"issues", "pull_request"} and event.action != "closed"
+    return Skip.CLOSED if is_about_state and facts.state == "closed" else None
+
+
+def moment_of(text: str) -> datetime:
+    """A time of GitHub's (RFC 3339). Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone: {text}")
+    return moment

@@ -1,0 +1,187 @@
+"""Turn one GitHub event into tasks: one for each specialist that it starts.
+
+The poller and the webhook share this. It may be repeated at any time: the ids of the tasks are
+derived from the event, so that a second import creates nothing.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+from nightdesk.domain.errors import UnavailableError
+from nightdesk.domain.event_prompt import task_prompt, task_title
+from nightdesk.domain.github_ports import EventSource, GithubNotFoundError, IssueFacts
+from nightdesk.domain.ports import Clock, Dice, TaskStore, WakeUps
+from nightdesk.domain.specialist import EventTrigger, Specialist, SpecialistSet
+from nightdesk.domain.task import Origin, Target, Task, Trigger, TriggerSource
+from nightdesk.domain.trigger import (
+    ActorGate,
+    DefaultTrigger,
+    GithubEvent,
+    Skip,
+    names_event,
+    seen_key_of,
+    state_refusal,
+    task_id_of,
+    triggers_of,
+    wants_labels,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRules:
+    """What an event may start in this deployment."""
+
+    workspace_id: str
+    specialists: SpecialistSet
+    default_triggers: tuple[DefaultTrigger, ...]
+    gate: ActorGate
+    source: TriggerSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportPorts:
+    tasks: TaskStore
+    source: EventSource
+    wake_ups: WakeUps
+    clock: Clock
+    dice: Dice
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The tasks that were created; `skip` says why there are none."""
+
+    task_ids: tuple[str, ...]
+    skip: Skip | None = None
+
+
+def import_event(event: GithubEvent, rules: ImportRules, ports: ImportPorts) -> Imported:
+    """Create the event's tasks and wake the executors.
+
+    The issue is read as it is now before anything is decided on it: the feed's copy may be old,
+    trimmed or forged, and is not used.
+
+    Raises:
+        TryLaterError, UnavailableError, PermanentError: GitHub or the store did not answer;
+            nothing is lost when the import is repeated.
+    """
+    starters = [
+        (specialist, trigger)
+        for specialist, trigger in triggers_of(rules.specialists, rules.default_triggers)
+        if names_event(trigger, event)
+    ]
+    if not starters:
+        return Imported((), Skip.NO_TRIGGER)
+    try:
+        facts = ports.source.issue(event.repo.full_name, event.number)
+    except GithubNotFoundError:
+        return Imported((), Skip.GONE)
+    if refusal := state_refusal(event, facts):
+        return Imported((), refusal)
+    return _start(event, facts, starters, rules, ports)
+
+
+def _start(
+    event: GithubEvent,
+    facts: IssueFacts,
+    starters: list[tuple[Specialist, EventTrigger]],
+    rules: ImportRules,
+    ports: ImportPorts,
+) -> Imported:
+    created: dict[str, None] = {}
+    refusals: list[Skip] = []
+    for specialist, trigger in starters:
+        refusal = _refusal(event, facts, specialist, trigger, rules)
+        if refusal is not None:
+            refusals.append(refusal)
+        elif _create(event, facts, specialist, rules, ports):
+            created.setdefault(task_id_of(rules.workspace_id, event, specialist.id))
+        else:
+            refusals.append(Skip.ALREADY_STARTED)
+    return Imported(tuple(created), None if created else refusals[0])
+
+
+def _refusal(
+    event: GithubEvent,
+    facts: IssueFacts,
+    specialist: Specialist,
+    trigger: EventTrigger,
+    rules: ImportRules,
+) -> Skip | None:
+    if not wants_labels(trigger, event, facts.labels):
+        return Skip.LABELS
+    return rules.gate.refusal(event, facts, specialist)
+
+
+def _create(
+    event: GithubEvent,
+    facts: IssueFacts,
+    specialist: Specialist,
+    rules: ImportRules,
+    ports: ImportPorts,
+) -> bool:
+    """Put the task; False when it exists, or existed, already."""
+    task = _task(event, facts, specialist, rules, ports)
+    origin = _origin(event, facts, specialist, task, ports)
+    seen_key = seen_key_of(rules.workspace_id, event, specialist.id)
+    if not ports.tasks.create(task, origin, seen_key=seen_key):
+        return False
+    logger.info("[GitHubPolling] task %s: %s for %s", task.id, event.key, specialist.id)
+    try:
+        ports.wake_ups.send(task.id)
+    except UnavailableError as error:  # the sweeper will find the task
+        logger.warning("[GitHubPolling] task %s: no wake-up sent: %s", task.id, error)
+    return True
+
+
+def _task(
+    event: GithubEvent,
+    facts: IssueFacts,
+    specialist: Specialist,
+    rules: ImportRules,
+    ports: ImportPorts,
+) -> Task:
+    now = ports.clock.now()
+    return Task(
+        id=task_id_of(rules.workspace_id, event, specialist.id),
+        workspace_id=rules.workspace_id,
+        agent_id=specialist.id,
+        title=task_title(event, facts),
+        created_at=now,
+        updated_at=now,
+        trigger_source=rules.source,
+        triggered_by=f"github:{event.event}",
+        timeout_ms=specialist.timeout_ms,
+    )
+
+
+def _origin(
+    event: GithubEvent, facts: IssueFacts, specialist: Specialist, task: Task, ports: ImportPorts
+) -> Origin:
+    target = Target(
+        repo=event.repo.full_name,
+        repo_id=event.repo.id,
+        number=event.number,
+        kind=event.kind,
+        url=facts.url,
+        head_sha=event.head_sha,
+    )
+    is_author = event.actor.id == facts.author.id and not event.text
+    association = event.actor_association or (facts.author_association if is_author else "NONE")
+    return Origin(
+        task_id=task.id,
+        prompt=task_prompt(event, facts, delimiter=ports.dice.token()),
+        created_at=task.created_at,
+        limits=replace(specialist.limits),
+        intents=specialist.intents,
+        allowed_labels=specialist.allowed_labels,
+        target=target,
+        trigger=Trigger(
+            event=event.name,
+            key=event.key,
+            actor=event.actor.login,
+            actor_association=association or "NONE",
+        ),
+    )
