@@ -57,10 +57,13 @@ setup: .venv/.done ## Install the tools for working on the code into .venv.
 # ---------------------------------------------------------------------------------------------------------- use
 
 run: git .venv-run/.done .venv-cloud/.done ## Run everything on this machine, show one issue being worked on, stay up (PORT=8420).
-	@.venv-run/bin/python -m local run $(if $(PORT),--port $(PORT))
+	@PYTHONPATH=layers/nightdesk .venv-run/bin/python -m local run $(if $(PORT),--port $(PORT))
 
 demo: git .venv-run/.done .venv-cloud/.done ## The same, then end. REPO=<git repository> ISSUE=<markdown file> use your own.
-	@.venv-run/bin/python -m local demo $(if $(PORT),--port $(PORT)) $(if $(REPO),--repo "$(REPO)") $(if $(ISSUE),--issue "$(ISSUE)")
+	@PYTHONPATH=layers/nightdesk .venv-run/bin/python -m local demo $(if $(PORT),--port $(PORT)) $(if $(REPO),--repo "$(REPO)") $(if $(ISSUE),--issue "$(ISSUE)")
+
+key: .venv-run/.done ## Make an API key, for the local run or STACK=<name> on AWS (WORKSPACE=default).
+	@PYTHONPATH=layers/nightdesk .venv-run/bin/python -m local.key $(if $(STACK),--stack "$(STACK)") $(if $(WORKSPACE),--workspace "$(WORKSPACE)") create
 
 build: .venv-sam/.done .venv-uv/.done ## Build for AWS (sam build); then `sam deploy --guided`.
 	@PATH="$(LAMBDA_PATH)" UV="$(CURDIR)/$(UV)" .venv-sam/bin/sam build

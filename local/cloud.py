@@ -52,7 +52,7 @@ def start_cloud(
     if not python.exists():
         raise LocalRunError("The embedded cloud is not installed. Next: start with `make run`.")
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if name in INHERITED}  # noqa: TID251 - not ours: the user's
+    environment = inherited_environment()
     environment |= {
         "HOME": str(folder),
         "TMPDIR": str(folder),
@@ -74,6 +74,12 @@ def start_cloud(
     endpoint = f"http://{HOST}:{port}"
     child.wait_until(lambda: answers(f"{endpoint}/_ministack/health"), within_seconds=READY_SECONDS)
     return Cloud(endpoint=endpoint, child=child)
+
+
+def inherited_environment() -> dict[str, str]:
+    """What of the user's environment our children may see."""
+    everything = os.environ  # noqa: TID251 - not our settings: the user's
+    return {name: value for name, value in everything.items() if name in INHERITED}
 
 
 def answers(url: str) -> bool:

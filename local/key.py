@@ -1,0 +1,85 @@
+"""Make, list and revoke API keys: of the local run, or of a stack on AWS (`--stack`).
+
+python -m local.key create --workspace default
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.errors import LocalRunError
+from nightdesk.adapters.dynamodb.access_store import DynamoAccessStore
+from nightdesk.adapters.dynamodb.tables import TableNames, connect
+from nightdesk.adapters.system import SystemClock, SystemDice
+from nightdesk.domain.api_key import Operation
+from nightdesk.domain.errors import NightdeskError
+from nightdesk.services.manage_keys import create_key, list_keys, revoke_key
+
+#: Where a local run says how to reach it; gone when it has ended.
+RUN_FILE = Path(".local") / "run.json"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stack", help="a stack on AWS; the local run when not given")
+    parser.add_argument("--workspace", default="default")
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("create", help="show a new key, once")
+    create.add_argument("--agents", default="", help="ids of specialists, by comma; empty: all")
+    create.add_argument("--operations", default="read,write", help="of read, write, admin")
+    create.add_argument("--description", default="")
+    commands.add_parser("list", help="the workspace's keys, without their secrets")
+    commands.add_parser("revoke", help="refuse it from now on").add_argument("id")
+    options = parser.parse_args()
+    try:
+        connect(TableNames(access=_access_table(options.stack)))
+        print(_answer(options))
+    except (LocalRunError, NightdeskError, BotoCoreError, ClientError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _answer(options: argparse.Namespace) -> str:
+    access, clock = DynamoAccessStore(), SystemClock()
+    if options.command == "create":
+        return create_key(
+            workspace_id=options.workspace,
+            agents=[agent for agent in options.agents.split(",") if agent],
+            operations=[Operation(name) for name in options.operations.split(",")],
+            description=options.description,
+            access=access,
+            clock=clock,
+            dice=SystemDice(),
+        ).text
+    if options.command == "revoke":
+        return f"{revoke_key(options.id, access=access, clock=clock).id} is revoked"
+    return "\n".join(
+        f"{key.id}  {key.workspace_id}  {'revoked' if key.revoked_at else 'valid  '}  "
+        f"{','.join(key.operations)}  {key.uses} uses  {key.description}"
+        for key in list_keys(workspace_id=options.workspace, access=access)
+    )
+
+
+def _access_table(stack: str | None) -> str:
+    """The deployed name of the table, and AWS clients pointed to where it is."""
+    if stack:
+        formation = boto3.client("cloudformation")
+        outputs = formation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+        return next(str(o["OutputValue"]) for o in outputs if o["OutputKey"] == "AccessTable")
+    if not RUN_FILE.exists():
+        raise LocalRunError(
+            "Nothing runs here. Next: `make run` first, or name a stack on AWS: make key STACK=name"
+        )
+    run = json.loads(RUN_FILE.read_text(encoding="utf-8"))
+    os.environ.update(run["aws"])  # noqa: TID251 - this process speaks to that cloud only
+    return str(run["accessTable"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
