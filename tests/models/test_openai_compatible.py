@@ -213,6 +213,16 @@ def test_calls_that_are_all_numbered_0_are_told_by_their_ids(server: ProviderSer
     ) == [("read_file", {"path": "x"}), ("search_code", {"q": 1})]
 
 
+def test_calls_that_are_all_numbered_0_and_have_no_ids_are_told_by_their_names(
+    server: ProviderServer,
+) -> None:
+    assert called(
+        server,
+        {"index": 0, "function": {"name": "read_file", "arguments": '{"path": "x"}'}},
+        {"index": 0, "function": {"name": "search_code", "arguments": '{"q": 1}'}},
+    ) == [("read_file", {"path": "x"}), ("search_code", {"q": 1})]
+
+
 def test_an_id_and_name_that_each_fragment_repeats_begin_one_call(server: ProviderServer) -> None:
     assert called(
         server,
