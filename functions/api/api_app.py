@@ -80,10 +80,15 @@ class Api:
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway; whatever happens, the answer is an HTTP answer."""
-        path = str(event.get("rawPath", "/"))
-        # Routes have no trailing slash; requests may.
-        without_slash = {**event, "rawPath": path.rstrip("/") or "/"}
-        answer: dict[str, Any] = self._resolver.resolve(without_slash, context)
+        try:
+            # Routes have no trailing slash; requests may.
+            without_slash = {**event, "rawPath": event["rawPath"].rstrip("/") or "/"}
+            answer: dict[str, Any] = self._resolver.resolve(without_slash, context)
+            method = event["requestContext"]["http"]["method"]
+        except Exception as error:  # noqa: BLE001 - no request at all: invoked by hand
+            answer, method = _lambda_answer(_failure(error, context)), None
+        # Never the path, the query, the body or a header: those may hold secrets.
+        logger.info("answered", method=method, status=answer["statusCode"])
         return answer
 
     @property
@@ -259,21 +264,24 @@ class Api:
         return self._failed(error)
 
     def _failed(self, error: Exception) -> Response[str]:
-        """Say what the caller can do about it; what only we can do is said in the log."""
-        answer = answer_to(error) if isinstance(error, NightdeskError) else INTERNAL
-        if answer is INTERNAL:
-            logger.error("request failed", exc_info=error)
-        elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.warning("request could not be served", reason=str(error))
-        context = self._resolver.lambda_context
-        body = {
-            "code": answer.code,
-            "message": answer.message or str(error),
-            "requestId": getattr(context, "aws_request_id", None),
-        }
-        if isinstance(error, InvalidInputError):
-            body["field"] = error.field
-        return _answer(answer.status, {"error": body}, _headers(error, answer))
+        return _failure(error, self._resolver.lambda_context)
+
+
+def _failure(error: Exception, context: Any) -> Response[str]:
+    """Say what the caller can do about it; what only we can do is said in the log."""
+    answer = answer_to(error) if isinstance(error, NightdeskError) else INTERNAL
+    if answer is INTERNAL:
+        logger.error("request failed", exc_info=error)
+    elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.warning("request could not be served", reason=str(error))
+    body = {
+        "code": answer.code,
+        "message": answer.message or str(error),
+        "requestId": getattr(context, "aws_request_id", None),
+    }
+    if isinstance(error, InvalidInputError):
+        body["field"] = error.field
+    return _answer(answer.status, {"error": body}, _headers(error, answer))
 
 
 def _headers(error: Exception, answer: Answer) -> dict[str, str]:
@@ -300,6 +308,16 @@ def _answer(
             **(headers or {}),
         },
     )
+
+
+def _lambda_answer(response: Response[str]) -> dict[str, Any]:
+    """A response outside of any route, in the form that API Gateway reads."""
+    return {
+        "statusCode": response.status_code,
+        "headers": response.headers,
+        "body": response.body,
+        "isBase64Encoded": False,
+    }
 
 
 def build_app(ports: ApiPorts) -> Handler:

@@ -17,8 +17,4 @@ app = build_app(bootstrap.api())
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Entry point named in template.yaml."""
-    answer = app(event, context)
-    http = event.get("requestContext", {}).get("http", {})
-    # Never the body, the query or a header: those may hold secrets.
-    logger.info("answered", method=http.get("method"), status=answer["statusCode"])
-    return answer
+    return app(event, context)

@@ -164,15 +164,15 @@ class Caller:
         is_base64: bool = False,
     ) -> Answered:
         """`body` is sent as JSON, `raw` as it is; `key` None sends none."""
+        # API Gateway makes the names of headers lower case; other callers may not.
         sent = dict(headers or {})
-        if key is not None:
-            sent.setdefault("authorization", f"Bearer {key or self.key}")
+        names = {name.lower() for name in sent}
+        if key is not None and "authorization" not in names:
+            sent["authorization"] = f"Bearer {key or self.key}"
         text = raw if raw is not None else None if body is None else json.dumps(body)
-        if text is not None:
-            sent.setdefault("content-type", "application/json")
-        event = event_of(
-            method, path, query=query, headers=sent, body=text, is_base64=is_base64
-        )
+        if text is not None and "content-type" not in names:
+            sent["content-type"] = "application/json"
+        event = event_of(method, path, query=query, headers=sent, body=text, is_base64=is_base64)
         return answered(self.app(event, Context()))
 
     def create(self, **fields: Any) -> Answered:

@@ -1,8 +1,24 @@
+import io
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from tests.api.caller import Caller
+from tests.api.function import module
 
 
 @pytest.fixture
 def api() -> Caller:
     return Caller()
+
+
+@pytest.fixture
+def logged(api: Caller) -> Iterator[io.StringIO]:
+    """Everything that the function logs, as it would stand in CloudWatch."""
+    logger = module("api_app").logger
+    handler = logging.StreamHandler(written := io.StringIO())
+    handler.setFormatter(logger.registered_handler.formatter)
+    logger.addHandler(handler)
+    yield written
+    logger._logger.removeHandler(handler)

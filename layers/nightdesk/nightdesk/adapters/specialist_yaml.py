@@ -4,7 +4,6 @@ YAML is read with the truth values of YAML 1.2, as the predecessors' loader did:
 and `no` are words, so that the key `on` stays one.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,10 +18,13 @@ class _Loader(yaml.CSafeLoader):
     """A safe loader that refuses a key given twice; PyYAML would let the last one win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        written = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        twice = [key for key, count in written.items() if count > 1]
-        if twice:
-            raise ConstructorError(None, None, f"key {twice[0]} is given twice", node.start_mark)
+        written = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in written:
+                    problem = f"key {key.value} is given twice"
+                    raise ConstructorError(None, None, problem, key.start_mark)
+                written.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -71,6 +73,9 @@ def yaml_document(text: str) -> Mapping[Any, Any]:
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """The problem and where it is, without the copied text of the file."""
+    """The problem and its line in the file, without the copied text of the file.
+
+    The block of the keys begins with the end of the file's first line, so its lines are the file's.
+    """
     mark = error.problem_mark or error.context_mark
-    return f"{error.problem}, line {mark.line + 1} of the keys" if mark else str(error.problem)
+    return f"{error.problem}, line {mark.line + 1}" if mark else str(error.problem)
