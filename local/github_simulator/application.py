@@ -30,7 +30,9 @@ def create_application(state: GithubState, hang_up: Hangup) -> Gateway:
         *control_routes(state),
         Route("/", _index(state)),
         Route("/_codeload/{owner}/{repo}/legacy.tar.gz/{ref:path}", _archive(state)),
+        # Before the pages, because `/repositories/1/issues/2` looks like one.
         Route("/repos/{rest:path}", _api(state), methods=METHODS),
+        Route("/repositories/{rest:path}", _api(state), methods=METHODS),
         Route("/{owner}/{repo}/issues/{number:int}", _page(state)),
         Route("/{owner}/{repo}/pull/{number:int}", _page(state)),
         Route("/{rest:path}", _api(state), methods=METHODS),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,8 +50,9 @@ def add_repository(wish: Wish) -> Any:
 
 def rename_repository(wish: Wish) -> Any:
     """POST /repos/{owner}/{repo}/rename {name}; the old name redirects."""
-    wish.state.rename(wish.repository, wish.text("name"))
-    return {"full_name": wish.repository.full_name}
+    repository = wish.repository
+    wish.state.rename(repository, wish.text("name"))
+    return {"full_name": repository.full_name}
 
 
 def add_token(wish: Wish) -> Any:
@@ -117,7 +119,7 @@ def add_fault(wish: Wish) -> Any:
     """POST /faults: the fields of `Fault` but its id."""
     try:
         fault = Fault(id=wish.state.next_id(), **wish.fields)
-    except (TypeError, ValueError) as error:
+    except (TypeError, re.error) as error:
         raise ControlError(f"no such fault: {error}") from error
     wish.state.faults.append(fault)
     return dataclasses.asdict(fault)
@@ -201,7 +203,14 @@ def reorder_events(wish: Wish) -> Any:
     return {}
 
 
+def reset(wish: Wish) -> Any:
+    """POST /reset: forget everything."""
+    wish.state.reset()
+    return {}
+
+
 ACTIONS: tuple[tuple[str, str, Action], ...] = (
+    ("POST", "/reset", reset),
     ("POST", "/users", add_user),
     ("POST", "/repositories", add_repository),
     ("POST", "/tokens", add_token),

@@ -18,9 +18,8 @@ from pathlib import Path
 #: What may name a commit: branches, tags, full refs and object ids, but no revision syntax.
 REVISION = re.compile(r"(?!-)(?!.*(\.\.|@\{))[\w./+#@-]+")
 FULL_SHA = re.compile(r"[0-9a-f]{40}")
-#: Fields of one commit, parted by NUL; the message comes last because it may hold anything else.
+#: The ten fields of one commit; with `-z` NUL parts the commits too, and no field can hold one.
 COMMIT_FORMAT = "%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B"
-RECORD_END = "\x1e"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +170,11 @@ class GitRepository:
     ) -> list[Commit]:
         """List commits, newest first, optionally those that touch a path."""
         text = self.text(
-            "log", f"--format={COMMIT_FORMAT}{RECORD_END}", f"--skip={skip}", f"-n{limit}",
+            "log", "-z", f"--format={COMMIT_FORMAT}", f"--skip={skip}", f"-n{limit}",
             "--end-of-options", revision, "--", *([f":(literal){path}"] if path else []),
         )  # fmt: skip
-        return [_commit(record.lstrip("\n")) for record in text.split(RECORD_END) if record.strip()]
+        fields = text.split("\0")
+        return [_commit(fields[at : at + 10]) for at in range(0, len(fields) - 9, 10)]
 
     def count_commits(self, base: str, head: str) -> int:
         """Count the commits of head that base lacks."""
@@ -189,7 +189,10 @@ class GitRepository:
 
     def entry(self, commit: str, path: str) -> TreeEntry | None:
         """Find one path in a commit."""
-        found = self._entries(commit, "--", f":(literal){path}")
+        try:
+            found = self._entries(commit, "--", f":(literal){path}")
+        except GitError:  # a path that leads out of the repository
+            return None
         return found[0] if found and found[0].path == path else None
 
     def children(self, commit: str, path: str) -> list[TreeEntry]:
@@ -254,8 +257,8 @@ class GitRepository:
                 yield chunk
 
 
-def _commit(record: str) -> Commit:
-    sha, tree, parents, *people, message = record.split("\0", 9)
+def _commit(fields: list[str]) -> Commit:
+    sha, tree, parents, *people, message = fields
     author, committer = people[:3], people[3:]
     return Commit(
         sha=sha,

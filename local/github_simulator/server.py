@@ -31,6 +31,8 @@ class SimulatorServer:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((HOST, port))
+        # It accepts from now on; what arrives before the server runs waits in the backlog.
+        self._socket.listen()
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self.state = GithubState(base_url=self.url, clock=clock)
         self._transports: dict[tuple[str, int], asyncio.BaseTransport] = {}
@@ -41,6 +43,7 @@ class SimulatorServer:
             lifespan="off",
             log_level="warning",
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
@@ -77,14 +80,13 @@ class SimulatorServer:
             self.state.close()
 
     def start(self) -> None:
-        """Answer requests in a thread, and return once it does."""
+        """Answer requests in a thread."""
         self._thread = threading.Thread(target=self.run, name="github-simulator", daemon=True)
         self._thread.start()
-        # The socket accepts from now on; what arrives before the loop runs waits in its backlog.
-        self._socket.listen()
 
     def stop(self) -> None:
-        """Stop answering and wait for the thread."""
+        """Stop answering and wait for the thread; idle connections are cut."""
+        self._server.force_exit = True
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(LONGEST_START_SECONDS)

@@ -120,6 +120,11 @@ class GithubState:
         """Start empty; `base_url` is where the simulator answers, without a trailing slash."""
         self.base_url = base_url
         self.lock = threading.RLock()
+        self._clock = clock
+        self._objects = tempfile.TemporaryDirectory(prefix="github-simulator-")
+        self._begin()
+
+    def _begin(self) -> None:
         self.settings = Settings()
         self.users: dict[str, User] = {}
         self.repositories: dict[int, Repository] = {}
@@ -130,10 +135,15 @@ class GithubState:
         self.requests = RequestLog()
         self.anonymous = Token.anonymous()
         self.archive_tokens: dict[str, tuple[int, datetime]] = {}
-        self._clock = clock
         self._clock_offset = timedelta(0)
         self._ids: Iterator[int] = itertools.count(1_001)
-        self._objects = tempfile.TemporaryDirectory(prefix="github-simulator-")
+
+    def reset(self) -> None:
+        """Forget everything, so that one running simulator can serve many tests."""
+        with self.lock:
+            self._objects.cleanup()
+            self._objects = tempfile.TemporaryDirectory(prefix="github-simulator-")
+            self._begin()
 
     def close(self) -> None:
         """Remove the objects that were created over the API."""
