@@ -401,6 +401,19 @@ def test_an_entry_is_never_overwritten(store: TaskStore) -> None:
     assert store.entry("t-1", 1, 1) == first
 
 
+def test_an_entry_is_not_overwritten_by_the_end_either(store: TaskStore) -> None:
+    add(store)
+    task = claim(store)
+    store.step(task, an_entry(), Progress(), lease_until=NOON + LEASE)
+    end = an_entry(kind=EntryKind.FAILURE, data={"code": "X"})
+
+    with pytest.raises(LeaseLostError):
+        store.release(task, Release(status=TaskStatus.FAILED, entry=end), now=NOON)
+
+    assert get(store).status is TaskStatus.RUNNING
+    assert store.entry("t-1", 1, 1) == an_entry()
+
+
 # Heartbeats -----------------------------------------------------------------------------------
 
 

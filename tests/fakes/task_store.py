@@ -144,7 +144,7 @@ class FakeTaskStore:
     def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
         with self._lock:
             self._check_ours(task, cancellable=True)
-            if (entry.task_id, entry.run, entry.seq) in self.journal:
+            if self._is_written(entry):
                 raise LeaseLostError(task.id)
             self.before_commit("step")
             new = stepped(task, entry, progress, lease_until=lease_until)
@@ -161,6 +161,8 @@ class FakeTaskStore:
     def release(self, task: Task, release: Release, *, now: datetime) -> Task:
         with self._lock:
             self._check_ours(task, cancellable=release.status is not TaskStatus.CANCELLED)
+            if release.entry is not None and self._is_written(release.entry):
+                raise LeaseLostError(task.id)
             self.before_commit("release")
             return self._leave_running(task, release, now)
 
@@ -281,6 +283,9 @@ class FakeTaskStore:
             raise LeaseLostError(task.id)
         if cancellable and current.cancel_requested:
             raise CancelRequestedError(task.id)
+
+    def _is_written(self, entry: Entry) -> bool:
+        return (entry.task_id, entry.run, entry.seq) in self.journal
 
     # The changes -----------------------------------------------------------------------------
 

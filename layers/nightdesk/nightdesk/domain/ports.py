@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.model import Usage
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.session import Entry
@@ -330,31 +331,9 @@ class Snapshots(Protocol):
 class IssueReader(Protocol):
     """Reads the issue or pull request that a task is about."""
 
-    def read(self, task_id: str, target: Target) -> "IssueText":
+    def read(self, task_id: str, target: Target) -> IssueText:
         """Raises PermanentError(REPOSITORY_UNREACHABLE) or TransientError."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssueComment:
-    author: str
-    author_association: str
-    created_at: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssueText:
-    """An issue or pull request in words. All of it is untrusted data."""
-
-    number: int
-    title: str
-    body: str
-    author: str
-    author_association: str
-    state: str
-    labels: tuple[str, ...] = ()
-    comments: tuple[IssueComment, ...] = ()
 
 
 class Specialists(Protocol):
@@ -383,9 +362,7 @@ __all__ = [
     "ClaimView",
     "Clock",
     "Dice",
-    "IssueComment",
     "IssueReader",
-    "IssueText",
     "OutboxStore",
     "Page",
     "PriceOf",

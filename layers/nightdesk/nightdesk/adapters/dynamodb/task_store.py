@@ -203,7 +203,7 @@ class DynamoTaskStore:
             )
 
         try:
-            transact(request_token("claim", task.id, new.fence, message_id), fill)
+            transact(request_token("claim", task.id, new.fence, message_id, now), fill)
         except ConditionFailed as error:
             raise NotClaimableError(task.id, "the task or its slot has changed") from error
         return new
@@ -215,7 +215,7 @@ class DynamoTaskStore:
             self._update(transaction, task, new, _ours(task) & _not_cancelled())
             self._append(transaction, entry, task.fence)
 
-        token = request_token("step", task.id, task.fence, entry.run, entry.seq)
+        token = request_token("step", task.id, task.fence, entry.run, entry.seq, entry.at)
         self._commit_ours(task, token, fill)
         return new
 
@@ -233,7 +233,7 @@ class DynamoTaskStore:
         mine = _ours(task)
         if release.status is not TaskStatus.CANCELLED:
             mine &= _not_cancelled()
-        token = request_token("release", task.id, task.fence, release.status.value)
+        token = request_token("release", task.id, task.fence, release.status.value, now)
         self._commit_ours(task, token, lambda t: self._leave_running(t, task, new, release, mine))
         return new
 
@@ -251,7 +251,7 @@ class DynamoTaskStore:
         release = Release(status=status, error=error, rows=rows)
         new = released(task, release, now=now)
         self._commit_as_read(
-            request_token("end", task.id, task.fence, task.run, status.value),
+            request_token("end", task.id, task.fence, task.run, status.value, now),
             lambda t: self._leave_running(t, task, new, release, _as_read(task)),
         )
         return new
@@ -259,7 +259,7 @@ class DynamoTaskStore:
     def end_expired(self, task: Task, release: Release, *, now: datetime) -> Task:
         new = released(task, release, now=now)
         self._commit_as_read(
-            request_token("expire", task.id, task.fence, release.status.value),
+            request_token("expire", task.id, task.fence, release.status.value, now),
             lambda t: self._leave_running(t, task, new, release, _as_read(task)),
         )
         return new

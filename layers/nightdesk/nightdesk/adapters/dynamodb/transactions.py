@@ -52,7 +52,11 @@ class ConditionFailed(Exception):  # noqa: N818 - not an error of ours: each sto
 
 
 def request_token(*parts: object) -> str:
-    """The same token for the same write, so that DynamoDB applies it once (valid 10 minutes)."""
+    """The same token for the very same write, so that DynamoDB applies it once (for 10 minutes).
+
+    The parts must name everything that the write's content depends on, its time included: the same
+    token with another content is refused (IdempotentParameterMismatchException).
+    """
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:36]
 
 

@@ -6,7 +6,7 @@ from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.shapes import account_of, issue_of, repository_path
 from nightdesk.domain.errors import ErrorCode, PermanentError
 from nightdesk.domain.github_ports import TaskTokens
-from nightdesk.domain.ports import IssueComment, IssueText
+from nightdesk.domain.issue_text import IssueComment, IssueText
 from nightdesk.domain.task import Target
 
 #: One page; a discussion that is longer is not read to its end.
@@ -30,21 +30,16 @@ class GithubIssueReader:
             message = f"the comments of {target.repo}#{target.number} are no list"
             raise PermanentError(message, ErrorCode.REPOSITORY_UNREACHABLE)
         return IssueText(
-            number=issue.number,
             title=issue.title,
             body=issue.body,
             author=issue.author.login,
-            author_association=issue.author_association,
-            state=issue.state,
             labels=issue.labels,
+            kind=target.kind,
             comments=tuple(_comment(item) for item in comments if isinstance(item, dict)),
         )
 
 
 def _comment(item: dict[str, Any]) -> IssueComment:
     return IssueComment(
-        author=account_of(item.get("user")).login,
-        author_association=str(item.get("author_association") or "NONE"),
-        created_at=str(item.get("created_at") or ""),
-        body=str(item.get("body") or ""),
+        author=account_of(item.get("user")).login, text=str(item.get("body") or "")
     )

@@ -1,0 +1,292 @@
+"""Wires adapters to ports: one function for each Lambda, each built once per environment.
+
+What only one function needs is imported in that function's wiring, so that no cold start pays for
+another's libraries.
+"""
+
+import json
+import logging
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightdesk.adapters.system import SystemClock, SystemDice
+from nightdesk.config import SettingError, Settings, read_settings
+
+if TYPE_CHECKING:
+    from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
+    from nightdesk.adapters.github.client import GithubClient
+    from nightdesk.adapters.secrets import SsmSecrets
+    from nightdesk.domain.model import Model, ModelTier
+    from nightdesk.domain.ports import PriceOf
+    from nightdesk.services.answer_token import TokenBrokerPorts
+    from nightdesk.services.api_ports import ApiPorts
+    from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
+    from nightdesk.services.poll_repositories import PollerPorts
+    from nightdesk.services.publish_intents import PublisherPorts
+
+
+@cache
+def settings() -> Settings:
+    """The function's settings, read once."""
+    return read_settings()
+
+
+def share_logger(logger: logging.Logger) -> None:
+    """Let every `nightdesk.…` logger write as the handler's Powertools logger does."""
+    package = logging.getLogger("nightdesk")
+    package.handlers = list(logger.handlers)
+    package.setLevel(logger.level)
+    package.propagate = False
+
+
+@cache
+def api() -> "ApiPorts":
+    from nightdesk.adapters.dynamodb.access_store import DynamoAccessStore
+    from nightdesk.adapters.functions import LambdaFunctions
+    from nightdesk.adapters.specialist_files import SpecialistFiles
+    from nightdesk.adapters.sqs import SqsWakeUps
+    from nightdesk.services.api_ports import ApiPorts, ApiSettings
+
+    known = settings()
+    return ApiPorts(
+        tasks=_task_store(),
+        access=DynamoAccessStore(),
+        wake_ups=SqsWakeUps(known.wake_up_queue_url),
+        specialists=SpecialistFiles(_specialists_dir()),
+        functions=LambdaFunctions(),
+        clock=SystemClock(),
+        dice=SystemDice(),
+        settings=ApiSettings(
+            sweeper_function=known.sweeper_function,
+            github_poller_function=known.github_poller_function,
+        ),
+    )
+
+
+@cache
+def executor() -> "ExecutorPorts":
+    from nightdesk.adapters.github.issues import GithubIssueReader
+    from nightdesk.adapters.github.snapshots import GithubSnapshots
+    from nightdesk.adapters.specialist_files import SpecialistFiles
+    from nightdesk.adapters.sqs import SqsWakeUps
+    from nightdesk.adapters.tokens import BrokeredTokens
+    from nightdesk.services.engine_ports import ExecutorPorts
+
+    known, clock = settings(), SystemClock()
+    client = _github_client(clock)
+    tokens = BrokeredTokens(known.need("token_broker_function"), clock=clock)
+    return ExecutorPorts(
+        tasks=_task_store(),
+        wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
+        specialists=SpecialistFiles(_specialists_dir()),
+        snapshots=GithubSnapshots(client, tokens),
+        issues=GithubIssueReader(client, tokens),
+        model=_model(known, clock),
+        price_of=_prices(),
+        clock=clock,
+        dice=SystemDice(),
+    )
+
+
+@cache
+def sweeper() -> "SweeperPorts":
+    from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
+    from nightdesk.adapters.functions import LambdaFunctions
+    from nightdesk.adapters.sqs import SqsWakeUps
+    from nightdesk.services.engine_ports import SweeperPorts
+
+    known = settings()
+    return SweeperPorts(
+        tasks=_task_store(),
+        outbox=DynamoOutboxStore(),
+        wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
+        functions=LambdaFunctions(),
+        clock=SystemClock(),
+        publisher_function=known.need("publisher_function"),
+    )
+
+
+@cache
+def poller() -> "PollerPorts":
+    from nightdesk.adapters.dynamodb.github_state import DynamoPollStates
+    from nightdesk.adapters.github.events import GithubEventSource
+    from nightdesk.adapters.specialist_files import SpecialistFiles
+    from nightdesk.adapters.sqs import SqsWakeUps
+    from nightdesk.domain.trigger import parse_default_triggers
+    from nightdesk.services.poll_repositories import PollerPorts, PollerSettings
+
+    known, clock = settings(), SystemClock()
+    secrets = _secrets(clock)
+    source = GithubEventSource(
+        _github_client(clock), token=lambda: secrets.read(known.github_read_token_parameter)
+    )
+    return PollerPorts(
+        tasks=_task_store(),
+        states=DynamoPollStates(),
+        source=source,
+        specialists=SpecialistFiles(_specialists_dir()),
+        wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
+        clock=clock,
+        dice=SystemDice(),
+        settings=PollerSettings(
+            repos=known.github_polling_repos,
+            interval=known.github_polling_interval,
+            workspace_id=known.default_workspace_id,
+            default_triggers=parse_default_triggers(known.default_triggers),
+        ),
+    )
+
+
+@cache
+def publisher() -> "PublisherPorts":
+    from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
+    from nightdesk.adapters.github.publishing import GithubPublishing
+    from nightdesk.services.publish_intents import PublisherPorts
+
+    known, clock = settings(), SystemClock()
+    secrets = _secrets(clock)
+    github = GithubPublishing(
+        _github_client(clock), token=lambda: secrets.read(known.github_write_token_parameter)
+    )
+    return PublisherPorts(
+        outbox=DynamoOutboxStore(), tasks=_task_store(), github=github, clock=clock
+    )
+
+
+@cache
+def token_broker() -> "TokenBrokerPorts":
+    from nightdesk.adapters.secrets import ParameterTokens
+    from nightdesk.services.answer_token import TokenBrokerPorts
+
+    known, clock = settings(), SystemClock()
+    secrets = _secrets(clock)
+    tokens = ParameterTokens(read=lambda: secrets.read(known.github_read_token_parameter))
+    return TokenBrokerPorts(tasks=_task_store(), tokens=tokens)
+
+
+# Parts ----------------------------------------------------------------------------------------
+
+
+@cache
+def _task_store() -> "DynamoTaskStore":
+    from nightdesk.adapters.dynamodb.tables import TableNames, connect
+    from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
+
+    known = settings()
+    connect(
+        TableNames(
+            tasks=known.tasks_table,
+            origins=known.origins_table,
+            session_log=known.session_log_table,
+            outbox=known.outbox_table,
+            github=known.github_table,
+            access=known.access_table,
+            limits=known.limits_table,
+        )
+    )
+    return DynamoTaskStore(slot_count=known.executor_slots, retention=known.retention)
+
+
+def _specialists_dir() -> Path:
+    return Path(settings().specialists_dir)
+
+
+def _github_client(clock: SystemClock) -> "GithubClient":
+    from nightdesk.adapters.github.client import GithubClient
+
+    return GithubClient(api_url=settings().github_api_url, clock=clock)
+
+
+def _secrets(clock: SystemClock) -> "SsmSecrets":
+    from nightdesk.adapters.secrets import SsmSecrets
+
+    return SsmSecrets(clock=clock)
+
+
+def _prices() -> "PriceOf":
+    from nightdesk.domain.prices import cost_of
+
+    table = json.loads((Path(__file__).parent / "data" / "model_prices.json").read_text())
+    return partial(cost_of, table)
+
+
+def _model(known: Settings, clock: SystemClock) -> "Model":
+    """The configured model. `auto`: a base URL names its provider; else Bedrock on AWS, and the
+    offline model, which needs no key, on a local machine.
+    """
+    provider = known.model_provider
+    if provider == "auto":
+        provider = _provider_of(known)
+    match provider:
+        case "bedrock":
+            return _bedrock(known, clock)
+        case "anthropic":
+            return _anthropic(known, clock)
+        case "openai":
+            return _openai(known, clock)
+        case _:
+            from nightdesk.adapters.models.offline import OfflineModel
+
+            return OfflineModel()
+
+
+def _provider_of(known: Settings) -> str:
+    if known.openai_base_url:
+        return "openai"
+    if known.anthropic_base_url:
+        return "anthropic"
+    return "bedrock" if known.profile == "aws" else "offline"
+
+
+def _bedrock(known: Settings, clock: SystemClock) -> "Model":
+    from nightdesk.adapters.models.bedrock import BedrockModel
+    from nightdesk.adapters.models.defaults import BEDROCK, with_defaults
+
+    return BedrockModel(
+        models=with_defaults(_chosen_models(known), BEDROCK),
+        clock=clock,
+        endpoint_url=known.bedrock_endpoint_url or None,
+    )
+
+
+def _anthropic(known: Settings, clock: SystemClock) -> "Model":
+    from nightdesk.adapters.models.anthropic import AnthropicModel
+    from nightdesk.adapters.models.defaults import ANTHROPIC, with_defaults
+
+    models = with_defaults(_chosen_models(known), ANTHROPIC)
+    api_key = _model_key(known, clock)
+    if known.anthropic_base_url:
+        base_url = known.anthropic_base_url
+        return AnthropicModel(api_key=api_key, models=models, clock=clock, base_url=base_url)
+    return AnthropicModel(api_key=api_key, models=models, clock=clock)
+
+
+def _openai(known: Settings, clock: SystemClock) -> "Model":
+    from nightdesk.adapters.models.defaults import OPENAI, with_defaults, with_nearest
+    from nightdesk.adapters.models.openai_compatible import OpenAICompatibleModel
+
+    chosen, api_key = _chosen_models(known), _model_key(known, clock)
+    if not known.openai_base_url:
+        models = with_defaults(chosen, OPENAI)
+        return OpenAICompatibleModel(api_key=api_key, models=models, clock=clock)
+    try:
+        models = with_nearest(chosen)
+    except ValueError as error:
+        raise SettingError(f"NIGHTDESK_MODEL_SMART is not set: {error}") from error
+    base_url = known.openai_base_url
+    return OpenAICompatibleModel(api_key=api_key, models=models, clock=clock, base_url=base_url)
+
+
+def _chosen_models(known: Settings) -> "dict[ModelTier, str]":
+    from nightdesk.domain.model import ModelTier
+
+    return {
+        ModelTier.FAST: known.model_fast,
+        ModelTier.BALANCED: known.model_balanced,
+        ModelTier.SMART: known.model_smart,
+    }
+
+
+def _model_key(known: Settings, clock: SystemClock) -> str:
+    return _secrets(clock).read(known.model_api_key_parameter)

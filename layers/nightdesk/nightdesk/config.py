@@ -1,0 +1,150 @@
+"""The settings of a function: its environment variables, read once and checked.
+
+A function gets only the variables that it needs (template.yaml); a missing one reads as "" and
+fails where it is used, by name. Secrets are never here: these are names of SSM parameters.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+MODEL_PROVIDERS = ("auto", "bedrock", "anthropic", "openai", "offline")
+PROFILES = ("aws", "local")
+
+
+class SettingError(Exception):
+    """A setting is missing or wrong: says its name, its value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting that some function reads; see docs/settings.md."""
+
+    profile: str
+    tasks_table: str
+    origins_table: str
+    session_log_table: str
+    outbox_table: str
+    github_table: str
+    access_table: str
+    limits_table: str
+    wake_up_queue_url: str
+    sweeper_function: str
+    github_poller_function: str
+    token_broker_function: str
+    publisher_function: str
+    specialists_dir: str
+    default_triggers: str
+    default_workspace_id: str
+    retention: timedelta
+    executor_slots: int
+    github_api_url: str
+    github_polling_repos: str
+    github_polling_interval: timedelta
+    github_read_token_parameter: str
+    github_write_token_parameter: str
+    model_provider: str
+    model_api_key_parameter: str
+    anthropic_base_url: str
+    openai_base_url: str
+    bedrock_endpoint_url: str
+    model_fast: str
+    model_balanced: str
+    model_smart: str
+
+    def need(self, name: str) -> str:
+        """The value of a field that this function cannot do without.
+
+        Raises:
+            SettingError: it is not set.
+        """
+        value = getattr(self, name)
+        if not value:
+            raise SettingError(f"{name.upper()} is not set")
+        return str(value)
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the environment.
+
+    Raises:
+        SettingError: a value is not allowed.
+    """
+    env = os.environ if environment is None else environment
+
+    def text(name: str, default: str = "") -> str:
+        return env.get(name, "").strip() or default
+
+    def whole(name: str, default: int, least: int, most: int) -> int:
+        return _parsed(
+            name,
+            text(name, str(default)),
+            int,
+            f"a number from {least} to {most}",
+            lambda number: least <= number <= most,
+        )
+
+    def one_of(name: str, default: str, allowed: tuple[str, ...]) -> str:
+        return _parsed(
+            name,
+            text(name, default),
+            str,
+            "one of " + ", ".join(allowed),
+            lambda value: value in allowed,
+        )
+
+    return Settings(
+        profile=one_of("NIGHTDESK_PROFILE", "aws", PROFILES),
+        tasks_table=text("TASKS_TABLE"),
+        origins_table=text("ORIGINS_TABLE"),
+        session_log_table=text("SESSION_LOG_TABLE"),
+        outbox_table=text("OUTBOX_TABLE"),
+        github_table=text("GITHUB_TABLE"),
+        access_table=text("ACCESS_TABLE"),
+        limits_table=text("LIMITS_TABLE"),
+        wake_up_queue_url=text("WAKE_UP_QUEUE_URL"),
+        sweeper_function=text("SWEEPER_FUNCTION"),
+        github_poller_function=text("GITHUB_POLLER_FUNCTION"),
+        token_broker_function=text("TOKEN_BROKER_FUNCTION"),
+        publisher_function=text("PUBLISHER_FUNCTION"),
+        specialists_dir=text("SPECIALISTS_DIR", "/opt/specialists"),
+        default_triggers=text("DEFAULT_TRIGGERS"),
+        default_workspace_id=text("DEFAULT_WORKSPACE_ID", "default"),
+        retention=timedelta(days=whole("RETENTION_DAYS", 90, 1, 3650)),
+        executor_slots=whole("EXECUTOR_SLOTS", 2, 1, 100),
+        github_api_url=text("GITHUB_API_URL", "https://api.github.com"),
+        github_polling_repos=text("GITHUB_POLLING_REPOS"),
+        github_polling_interval=timedelta(
+            minutes=whole("GITHUB_POLLING_INTERVAL_MINUTES", 1, 1, 1440)
+        ),
+        github_read_token_parameter=text("GITHUB_READ_TOKEN_PARAMETER"),
+        github_write_token_parameter=text("GITHUB_WRITE_TOKEN_PARAMETER"),
+        model_provider=one_of("NIGHTDESK_MODEL_PROVIDER", "auto", MODEL_PROVIDERS),
+        model_api_key_parameter=text("MODEL_API_KEY_PARAMETER"),
+        anthropic_base_url=text("ANTHROPIC_BASE_URL"),
+        openai_base_url=text("OPENAI_BASE_URL"),
+        bedrock_endpoint_url=text("NIGHTDESK_BEDROCK_ENDPOINT_URL"),
+        model_fast=text("NIGHTDESK_MODEL_FAST"),
+        model_balanced=text("NIGHTDESK_MODEL_BALANCED"),
+        model_smart=text("NIGHTDESK_MODEL_SMART"),
+    )
+
+
+def _parsed(
+    name: str,
+    value: str,
+    parse: Callable[[str], Value],
+    allowed: str,
+    is_allowed: Callable[[Value], bool],
+) -> Value:
+    parsed: Value | None = None
+    with suppress(ValueError):
+        parsed = parse(value)
+    if parsed is None or not is_allowed(parsed):
+        raise SettingError(f"{name} is {value!r}; it must be {allowed}")
+    return parsed

@@ -1,0 +1,145 @@
+"""Once a minute: find everything that is due, and that nobody else will look after.
+
+Each part may be cut off at any point and may run twice at once: every write is conditional on what
+was read, and a wake-up too many is harmless. What is read grows with what is due, not with the
+tables.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from nightdesk.domain.errors import ConditionFailedError, UnavailableError
+from nightdesk.domain.outbox import OutboxRow
+from nightdesk.domain.ports import Release, Slot
+from nightdesk.domain.recovery import end_of_expired, orphan_error, queue_error
+from nightdesk.domain.task import Task, TaskError, TaskStatus
+from nightdesk.services.engine_ports import SweeperPorts
+
+logger = logging.getLogger(__name__)
+
+#: What one sweep takes on at most of each kind; the next sweep does the rest.
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What one sweep did, by number."""
+
+    recovered: int = 0
+    orphaned: int = 0
+    failed: int = 0
+    released: int = 0
+    woken: int = 0
+    published: int = 0
+
+
+def sweep(ports: SweeperPorts) -> SweepReport:
+    """Recover lost tasks, release what is due, wake executors, drive what is unpublished."""
+    report = _look_at_running(ports, SweepReport())
+    _free_lost_slots(ports)
+    report = _look_at_due(ports, report)
+    report = replace(report, woken=_wake(ports))
+    report = replace(report, published=_drive_outbox(ports))
+    logger.info("[BGWorker] sweep: %s", report)
+    return report
+
+
+# RUNNING --------------------------------------------------------------------------------------
+
+
+def _look_at_running(ports: SweeperPorts, report: SweepReport) -> SweepReport:
+    now = ports.clock.now()
+    for task in ports.tasks.running():
+        if (error := orphan_error(task, now)) is not None:
+            if _failed(task, error, ports, now):
+                report = replace(report, orphaned=report.orphaned + 1)
+                logger.warning(
+                    "[BGWorker] Task %s marked FAILED (orphaned, no session after 5 min).", task.id
+                )
+        elif task.lease_until is not None and task.lease_until <= now:
+            report = _recover(task, ports, now, report)
+    return report
+
+
+def _recover(task: Task, ports: SweeperPorts, now: datetime, report: SweepReport) -> SweepReport:
+    """A lease has run out and no redelivery has come for it: end the task, or put it in line."""
+    end = end_of_expired(task, now) or Release(status=TaskStatus.PENDING)
+    if not _done(lambda: ports.tasks.end_expired(task, end, now=now)):
+        return report
+    logger.warning("[BGWorker] Task %s lost its executor: now %s", task.id, end.status.value)
+    return replace(report, recovered=report.recovered + 1)
+
+
+def _free_lost_slots(ports: SweeperPorts) -> None:
+    """Free slots whose task was removed or changed by hand; the engine leaves none behind."""
+    for slot in ports.tasks.slots():
+        if slot.task_id is None:
+            continue
+        task = ports.tasks.get(slot.task_id)
+        if task is None or not _holds(task, slot):
+            ports.tasks.free_slot(slot)
+            logger.warning("[BGWorker] slot %d freed: %s is gone", slot.number, slot.task_id)
+
+
+def _holds(task: Task, slot: Slot) -> bool:
+    return task.status is TaskStatus.RUNNING and task.fence == slot.fence
+
+
+# PENDING --------------------------------------------------------------------------------------
+
+
+def _look_at_due(ports: SweeperPorts, report: SweepReport) -> SweepReport:
+    now = ports.clock.now()
+    for task in ports.tasks.due(now=now, limit=_AT_ONCE):
+        if (error := queue_error(task, now)) is not None:
+            if _failed(task, error, ports, now):
+                report = replace(report, failed=report.failed + 1)
+        elif task.status is TaskStatus.PENDING and task.run_after is not None:
+            ports.tasks.make_runnable(task, now=now)
+            report = replace(report, released=report.released + 1)
+    return report
+
+
+def _wake(ports: SweeperPorts) -> int:
+    """Send one wake-up for each free slot that a runnable task could take."""
+    free = sum(1 for slot in ports.tasks.slots() if slot.task_id is None)
+    waiting = ports.tasks.runnable(limit=free) if free else []
+    for candidate in waiting:
+        ports.wake_ups.send(candidate.task_id)
+    return len(waiting)
+
+
+# Outbox ---------------------------------------------------------------------------------------
+
+
+def _drive_outbox(ports: SweeperPorts) -> int:
+    """Hand the publisher the rows that no stream record has got through."""
+    rows = [r for r in _due_rows(ports) if r.row.startswith("github#")]
+    if not rows:
+        return 0
+    payload = {"rows": [{"taskId": row.task_id, "row": row.row} for row in rows]}
+    try:
+        ports.functions.invoke(ports.publisher_function, payload)
+    except UnavailableError as error:
+        logger.warning("[BGWorker] publisher did not answer: %s", error)
+    return len(rows)
+
+
+def _due_rows(ports: SweeperPorts) -> Sequence[OutboxRow]:
+    return ports.outbox.due(now=ports.clock.now(), limit=_AT_ONCE)
+
+
+def _failed(task: Task, error: TaskError, ports: SweeperPorts, now: datetime) -> bool:
+    """Mark the task FAILED; False when somebody else has changed it meanwhile."""
+    return _done(lambda: ports.tasks.end_unclaimed(task, TaskStatus.FAILED, error, now=now))
+
+
+def _done(write: Callable[[], object]) -> bool:
+    """Make the write; False when somebody else has changed the row meanwhile."""
+    try:
+        write()
+    except ConditionFailedError:
+        return False
+    return True

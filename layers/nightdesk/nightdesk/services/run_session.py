@@ -1,0 +1,374 @@
+"""Run a claimed task's session until it ends, waits or must be handed over.
+
+The session is a loop over its journal (design, section 5): whoever holds the lease replays the
+journal, does the next thing, and writes it down. Being killed between any two lines below loses
+at most one model call or one reading tool call, which is made again; nothing else is repeated.
+"""
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from nightdesk.domain.errors import (
+    CallAbortedError,
+    CancelRequestedError,
+    ErrorCode,
+    HandOverError,
+    LeaseLostError,
+    NightdeskError,
+    PermanentError,
+    TransientError,
+    TryLaterError,
+)
+from nightdesk.domain.intents import ProposeLabels, final_intents, outbox_rows
+from nightdesk.domain.model import Block, ModelRequest, ModelTurn, StopReason, Usage
+from nightdesk.domain.ports import Progress, Release
+from nightdesk.domain.recovery import MAX_HOPS
+from nightdesk.domain.retry import backoff
+from nightdesk.domain.session import EntryKind, Session
+from nightdesk.domain.specialist import Specialist
+from nightdesk.domain.task import VISIBILITY, Origin, Task, TaskError, TaskStatus
+from nightdesk.domain.tool import Tool, ToolResult
+from nightdesk.services.engine_ports import ExecutorPorts
+from nightdesk.services.held_task import HeldTask
+from nightdesk.services.session_tools import system_prompt, tools_for
+
+logger = logging.getLogger(__name__)
+
+#: What one answer may have at most; also what is set aside for it in the budget.
+MAX_OUTPUT_TOKENS = 8_192
+#: A token is rarely shorter than this many characters: an upper bound for what is set aside.
+_CHARACTERS_PER_TOKEN = 2
+
+
+def run_session(
+    task: Task, origin: Origin, *, ports: ExecutorPorts, hand_over_at: datetime
+) -> Task | None:
+    """Work on the task, which we have claimed, and bring it to its next state.
+
+    Returns the task as we left it; None when another executor has it, or when it is unknown
+    whether our last write was applied (its lease then runs out, and the next one finds out).
+    """
+    held = HeldTask(task, tasks=ports.tasks, clock=ports.clock, hand_over_at=hand_over_at)
+    with held.watched():
+        reason = _work(held, origin, ports)
+        if reason is None:
+            return held.task
+        return _leave(held, reason, ports)
+
+
+def _work(held: HeldTask, origin: Origin, ports: ExecutorPorts) -> Exception | None:
+    """Run the session; answers why it stopped before its end, or None when it has ended."""
+    try:
+        specialist = _specialist(held.task, ports)
+        with ExitStack() as opened:
+            _SessionRun.resumed(held, origin, specialist, ports, opened).until_end()
+    except NightdeskError as error:
+        return error
+    except Exception as error:
+        # The last boundary that still holds the lease. A defect of ours or of a library is an
+        # attempt that failed, and not a task that hangs.
+        logger.exception("[BGWorker] session of %s broke", held.task.id)
+        return TransientError(f"{type(error).__name__} in the session")
+    return None
+
+
+def _specialist(task: Task, ports: ExecutorPorts) -> Specialist:
+    known = ports.specialists.load()
+    specialist = known.by_id.get(task.agent_id)
+    if specialist is None:
+        raise PermanentError(
+            f"Specialist {task.agent_id} is not known; known: {', '.join(known.ids)}",
+            ErrorCode.SPECIALIST_INVALID,
+        )
+    return specialist
+
+
+# The loop -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _SessionRun:
+    held: HeldTask
+    origin: Origin
+    specialist: Specialist
+    ports: ExecutorPorts
+    session: Session
+    tools: Mapping[str, Tool]
+    system: str
+    #: The call that an executor before us may have begun; None once it is answered.
+    interrupted: Block | None
+
+    @classmethod
+    def resumed(
+        cls,
+        held: HeldTask,
+        origin: Origin,
+        specialist: Specialist,
+        ports: ExecutorPorts,
+        opened: ExitStack,
+    ) -> "_SessionRun":
+        task = held.task
+        entries = ports.tasks.entries(task.id, task.run) if task.last_entry else []
+        session = Session.replayed(origin.prompt, entries)
+        return cls(
+            held=held,
+            origin=origin,
+            specialist=specialist,
+            ports=ports,
+            session=session,
+            tools=tools_for(specialist, origin, session, ports, opened),
+            system=system_prompt(specialist, origin),
+            interrupted=session.next_call,
+        )
+
+    def until_end(self) -> None:
+        while True:
+            self.held.check()
+            call = self.session.next_call
+            if call is not None:
+                self._run_tool(call)
+                continue
+            turn = self._ask_model()
+            if not turn.tool_uses:
+                self._finish(turn)
+                return
+            self._take_turn(turn)
+
+    # Tools -----------------------------------------------------------------------------------
+
+    def _run_tool(self, call: Block) -> None:
+        tool = self.tools.get(call["name"])
+        result = self._answer(call, tool)
+        data: dict[str, Any] = {
+            "toolUseId": call["toolUseId"],
+            "name": call["name"],
+            "text": result.text,
+            "isError": result.is_error,
+        }
+        if isinstance(tool, ProposeLabels) and not result.is_error:
+            data["intent"] = tool.intent_of(call["input"])
+        following = self.session.following_call
+        if following is None:
+            progress = Progress(
+                activity=f"Completed: {self._activity(call)}",
+                reserved_micros=self._most_a_call_may_cost(),
+            )
+        else:
+            progress = Progress(activity=f"Running: {self._activity(following)}", tool_calls=1)
+        self.session.apply(self.held.step(EntryKind.TOOL, data, progress))
+        self.interrupted = None
+
+    def _answer(self, call: Block, tool: Tool | None) -> ToolResult:
+        if tool is None:
+            known = ", ".join(sorted(self.tools)) or "none"
+            return ToolResult(f"There is no tool {call['name']!r}. Tools: {known}.", is_error=True)
+        if self.interrupted is call and not tool.idempotent:
+            return ToolResult("interrupted, outcome unknown", is_error=True)
+        return tool.run(call["input"])
+
+    def _activity(self, call: Block) -> str:
+        tool = self.tools.get(call["name"])
+        return tool.activity(call["input"]) if tool else str(call["name"])
+
+    # Model -----------------------------------------------------------------------------------
+
+    def _ask_model(self) -> ModelTurn:
+        self._demand_budget()
+        request = ModelRequest(
+            system=self.system,
+            messages=tuple(self.session.messages),
+            tools=tuple(tool.spec for tool in self.tools.values()),
+            tier=self.specialist.tier,
+            max_output_tokens=MAX_OUTPUT_TOKENS,
+        )
+        with self.held.model_call() as control:
+            try:
+                return self.ports.model.converse(request, control)
+            except CallAbortedError as error:
+                raise (self.held.stop_reason() or error) from error
+
+    def _demand_budget(self) -> None:
+        limits, task = self.origin.limits, self.held.task
+        if self.session.turns >= limits.turns:
+            raise PermanentError(
+                f"No final answer within {limits.turns} turns", ErrorCode.TURN_LIMIT
+            )
+        spent = task.input_tokens + task.output_tokens + task.cache_read_tokens
+        if limits.tokens is not None and spent + MAX_OUTPUT_TOKENS > limits.tokens:
+            raise PermanentError(
+                f"The next call could exceed the budget of {limits.tokens} tokens; used {spent}",
+                ErrorCode.BUDGET_EXCEEDED,
+            )
+        next_call = self._most_a_call_may_cost()
+        if limits.cost_micros is not None and task.cost_micros + next_call > limits.cost_micros:
+            raise PermanentError(
+                f"The next call could exceed the budget of ${limits.cost_micros / 1e6:.2f}; "
+                f"spent ${task.cost_micros / 1e6:.4f}, the call ${next_call / 1e6:.4f} at most",
+                ErrorCode.BUDGET_EXCEEDED,
+            )
+
+    def _most_a_call_may_cost(self) -> int:
+        """Millionths of a dollar; 0 where no price is known (docs/models.md: what holds then)."""
+        characters = len(self.system) + len(str(self.session.messages))
+        most = Usage(input=characters // _CHARACTERS_PER_TOKEN, output=MAX_OUTPUT_TOKENS)
+        return self.ports.price_of(self._model_id(), most) or 0
+
+    def _model_id(self) -> str:
+        return self.ports.model.model_id(self.specialist.tier)
+
+    def _take_turn(self, turn: ModelTurn) -> None:
+        data = {"message": turn.message, "model": turn.model_id, "usage": _usage_of(turn)}
+        first = turn.tool_uses[0]
+        progress = Progress(
+            activity=f"Running: {self._activity(first)}",
+            tool_calls=1,
+            usage=turn.usage,
+            cost_micros=self._cost_of(turn),
+        )
+        self.session.apply(self.held.step(EntryKind.TURN, data, progress))
+
+    def _cost_of(self, turn: ModelTurn) -> int:
+        return self.ports.price_of(turn.model_id, turn.usage) or 0
+
+    # The end ---------------------------------------------------------------------------------
+
+    def _finish(self, turn: ModelTurn) -> None:
+        progress = Progress(usage=turn.usage, cost_micros=self._cost_of(turn))
+        if (failure := _failure_of(turn)) is not None:
+            self._end(TaskStatus.FAILED, progress, error=failure)
+            return
+        now = self.ports.clock.now()
+        task = self.held.task
+        intents = final_intents(turn.text, self.session.intents, self.origin)
+        target = self.origin.target
+        started = task.started_at or now
+        footer = {
+            "specialist": self.specialist.id,
+            "model": turn.model_id,
+            "durationSeconds": round((now - started).total_seconds(), 1),
+        }
+        rows = outbox_rows(intents, task_id=task.id, run=task.run, footer=footer, now=now)
+        entry = self.held.end_entry(
+            EntryKind.OUTPUT,
+            {
+                "result": turn.text,
+                "message": turn.message,
+                "model": turn.model_id,
+                "usage": _usage_of(turn),
+                "intents": list(intents),
+            },
+        )
+        self.held.release(
+            Release(
+                status=TaskStatus.COMPLETED,
+                progress=progress,
+                entry=entry,
+                rows=rows if target is not None else (),
+            )
+        )
+        logger.info("[BGWorker] Task %s COMPLETED", task.id)
+
+    def _end(self, status: TaskStatus, progress: Progress, *, error: TaskError) -> None:
+        entry = self.held.end_entry(
+            EntryKind.FAILURE, {"code": error.code.value, "message": error.message, "retry": False}
+        )
+        self.held.release(Release(status=status, error=error, progress=progress, entry=entry))
+        logger.warning("[BGWorker] Task %s %s: %s", self.held.task.id, status.value, error.code)
+
+
+def _failure_of(turn: ModelTurn) -> TaskError | None:
+    """Why a turn without tool calls is no final answer; None = it is one."""
+    if turn.stop_reason is StopReason.REFUSAL:
+        return TaskError(ErrorCode.AGENT_FAILED, "The model refused to answer")
+    if not turn.text:
+        return TaskError(ErrorCode.EMPTY_OUTPUT, "The model ended with an empty answer")
+    if turn.stop_reason is StopReason.MAX_TOKENS:
+        cut = f"The answer was cut at {MAX_OUTPUT_TOKENS} tokens"
+        return TaskError(ErrorCode.AGENT_FAILED, cut)
+    return None
+
+
+def _usage_of(turn: ModelTurn) -> dict[str, int]:
+    usage = turn.usage
+    return {
+        "input": usage.input,
+        "output": usage.output,
+        "cacheRead": usage.cache_read,
+        "cacheWrite": usage.cache_write,
+    }
+
+
+# Leaving before the end -----------------------------------------------------------------------
+
+
+def _leave(held: HeldTask, reason: Exception, ports: ExecutorPorts) -> Task | None:
+    """Bring the task where the reason says. A cancel that arrives meanwhile wins."""
+    task = held.task
+    if isinstance(reason, LeaseLostError):
+        logger.warning("[BGWorker] Task %s is another executor's now", task.id)
+        return None
+    release, wake_after = _release_for(held, reason, ports)
+    try:
+        left = held.release(release)
+    except CancelRequestedError:
+        left = held.release(Release(status=TaskStatus.CANCELLED))
+    except LeaseLostError:
+        # Taken over, or a step whose answer was lost has been applied after all: then our lease
+        # runs out, and whoever is woken after that goes on from the journal.
+        logger.warning("[BGWorker] Task %s is not as we left it; it will be looked at", task.id)
+        ports.wake_ups.send(task.id, delay=VISIBILITY)
+        return None
+    logger.info("[BGWorker] Task %s left RUNNING for %s: %s", task.id, left.status.value, reason)
+    if left.status is TaskStatus.PENDING:
+        ports.wake_ups.send(task.id, delay=wake_after)
+    return left
+
+
+def _release_for(
+    held: HeldTask, reason: Exception, ports: ExecutorPorts
+) -> tuple[Release, timedelta]:
+    """How the task leaves RUNNING, and how long until it should be woken if it is to go on."""
+    now, task, at_once = ports.clock.now(), held.task, timedelta(0)
+    match reason:
+        case CancelRequestedError():
+            return Release(status=TaskStatus.CANCELLED), at_once
+        case HandOverError():
+            return _handed_over(held), at_once
+        case TryLaterError():
+            wait = reason.retry_after
+            later = Release(status=TaskStatus.PENDING, continuing=True, run_after=now + wait)
+            return later, wait
+        case TransientError() if task.attempts < task.max_attempts:
+            wait = backoff(task.attempts, jitter=ports.dice.jitter())
+            return _retried(held, TaskError(reason.code, str(reason)), now + wait), wait
+        case PermanentError() | TransientError():
+            return _failed(held, TaskError(reason.code, str(reason))), at_once
+        case _:
+            return _failed(held, TaskError(ErrorCode.EXECUTION_ERROR, str(reason))), at_once
+
+
+def _handed_over(held: HeldTask) -> Release:
+    """Go on in another invocation, unless that would go on for ever."""
+    if held.steps_here == 0:
+        nothing = "No step was finished within one whole invocation"
+        return _failed(held, TaskError(ErrorCode.NO_PROGRESS, nothing))
+    if held.task.hops >= MAX_HOPS:
+        often = f"Handed over {held.task.hops} times without an end"
+        return _failed(held, TaskError(ErrorCode.NO_PROGRESS, often))
+    return Release(status=TaskStatus.PENDING, continuing=True, hop=True)
+
+
+def _failed(held: HeldTask, error: TaskError) -> Release:
+    data = {"code": error.code.value, "message": error.message, "retry": False}
+    entry = held.end_entry(EntryKind.FAILURE, data)
+    return Release(status=TaskStatus.FAILED, error=error, entry=entry)
+
+
+def _retried(held: HeldTask, error: TaskError, run_after: datetime) -> Release:
+    data = {"code": error.code.value, "message": error.message, "retry": True}
+    entry = held.end_entry(EntryKind.FAILURE, data)
+    return Release(status=TaskStatus.PENDING, error=error, run_after=run_after, entry=entry)

@@ -1,0 +1,106 @@
+"""What a session may use: its tools, bound to the task beforehand, and its standing orders.
+
+Nothing here takes an owner, a repository or a number from the model: the target is the Origin's.
+The repository and the issue are fetched by the first tool call that needs them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cached_property
+
+from nightdesk.domain.intents import LABELS, ProposeLabels
+from nightdesk.domain.issue_text import IssueText
+from nightdesk.domain.session import Session
+from nightdesk.domain.specialist import Specialist
+from nightdesk.domain.task import Origin
+from nightdesk.domain.tool import Tool
+from nightdesk.domain.untrusted_text import fence_rule
+from nightdesk.domain.workspace_files import Snapshot, SnapshotFile
+from nightdesk.services.engine_ports import ExecutorPorts
+from nightdesk.services.reading_tools import reading_tools
+
+_ON_THE_ANSWER = """\
+You work in the background: nobody answers questions or approves plans while you work. When you
+are done, answer without calling a tool. That answer, in GitHub Markdown, is what people get{where}.
+Name files as paths with line numbers, and say what you could not find out."""
+
+
+def system_prompt(specialist: Specialist, origin: Origin) -> str:
+    """The specialist's own words, its reminder, and the rules that hold for all of them."""
+    where = (
+        f", as a comment on the {'pull request' if origin.target.kind == 'pull' else 'issue'}"
+        if origin.target is not None and origin.allows("comment")
+        else ""
+    )
+    parts = [specialist.prompt.strip()]
+    if origin.delimiter:
+        parts.append(fence_rule(origin.delimiter))
+    parts.append(_ON_THE_ANSWER.format(where=where))
+    if specialist.reminder:
+        parts.append(f"**Reminder:** {specialist.reminder}")
+    return "\n\n---\n\n".join(parts)
+
+
+def tools_for(
+    specialist: Specialist,
+    origin: Origin,
+    session: Session,
+    ports: ExecutorPorts,
+    opened: ExitStack,
+) -> Mapping[str, Tool]:
+    """The tools by name. What they open is closed with `opened`.
+
+    A task without a repository has no reading tools: there is nothing to read.
+    """
+    tools: list[Tool] = []
+    target = origin.target
+    if target is not None:
+
+        def open_snapshot() -> Snapshot:
+            return opened.enter_context(ports.snapshots.open(origin.task_id, target))
+
+        def read_issue() -> IssueText:
+            return ports.issues.read(origin.task_id, target)
+
+        tools.extend(
+            reading_tools(
+                _SnapshotOnDemand(open_snapshot),
+                read_issue,
+                delimiter=origin.delimiter,
+                allowed=specialist.tools,
+            )
+        )
+        if most := origin.allows(LABELS):
+            tools.append(
+                ProposeLabels(
+                    origin.allowed_labels,
+                    most,
+                    lambda: sum(1 for intent in session.intents if intent["name"] == LABELS),
+                )
+            )
+    return {tool.spec.name: tool for tool in tools}
+
+
+class _SnapshotOnDemand:
+    """A `Snapshot` that is fetched when the first tool looks at it."""
+
+    def __init__(self, open_snapshot: Callable[[], Snapshot]) -> None:
+        self._open = open_snapshot
+
+    @cached_property
+    def _snapshot(self) -> Snapshot:
+        return self._open()
+
+    @property
+    def commit(self) -> str:
+        return self._snapshot.commit
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return self._snapshot.notices
+
+    def files(self) -> Iterator[SnapshotFile]:
+        return self._snapshot.files()
+
+    def read_text(self, path: str, *, max_bytes: int) -> str:
+        return self._snapshot.read_text(path, max_bytes=max_bytes)
