@@ -20,13 +20,15 @@ from pathlib import Path, PurePosixPath
 
 from nightdesk.adapters.snapshots.directory import DirectorySnapshot
 from nightdesk.domain.locate.file_kinds import FileKind, kind_of
-from nightdesk.domain.locate.ranking import Weights, locate
+from nightdesk.domain.locate.ranking import locate
+from nightdesk.domain.locate.weights import Weights
 
 _DIFF = re.compile(r"^(?:--- |diff --git |Index: )", re.MULTILINE)
 _CHANGED = re.compile(r"^\+\+\+ [^/\s]+/(\S+)", re.MULTILINE)
 _FIELD = re.compile(r"^(?P<name>[A-Z][A-Za-z-]{2,30}): ?", re.MULTILINE)
 _TEXT_FIELDS = {"Subject", "Description"}
 _STAT = re.compile(r"^ \S.*\|\s+\d+.*$|^ \d+ files? changed.*$", re.MULTILINE)
+_MAIL = re.compile(r"\AFrom [0-9a-f]{40} .*\n")
 _MAX_TRUTH = 5
 
 
@@ -56,15 +58,15 @@ def fixes_of(packaging: Path, package: str) -> Iterator[Fix]:
 def _text_of(head: str, truth: frozenset[str]) -> str:
     """Subject and description, without trailers, statistics, and names of the changed files."""
     kept, keep = [], True
-    for line in _STAT.sub("", head).split("\n"):
+    for line in _STAT.sub("", _MAIL.sub("", head)).split("\n"):
         field = _FIELD.match(line)
         if field:
             keep = field["name"] in _TEXT_FIELDS
-            line = line[field.end() :] if keep else ""
         elif not line.strip():
             keep = True
         if keep and line.strip() != "---":
-            kept.append(re.sub(r"^ ?(?:\[PATCH[^\]]*\])?", "", line))
+            words = line[field.end() :] if field else line
+            kept.append(re.sub(r"^ ?(?:\[PATCH[^\]]*\])?", "", words))
     text = "\n".join(kept).strip()
     for path in truth:
         for name in (path, PurePosixPath(path).name):
@@ -99,11 +101,15 @@ def main() -> None:
     ranks: list[int | None] = []
     print(f"{'package':28} {'files':>6} {'fixes':>5}   @1    @5    @10   MRR   s/query")
     for packaging in sorted(options.folder.glob("*.debian.tar.*")):
-        name, _, version = packaging.name.removesuffix(packaging.suffix)[: -len(".debian.tar")].partition("_")
+        name, _, version = packaging.name.removesuffix(packaging.suffix)[
+            : -len(".debian.tar")
+        ].partition("_")
         if options.only and name not in options.only:
             continue
         with tempfile.TemporaryDirectory() as temporary:
-            root = corpus_of(options.folder, f"{name}_{version.rpartition('-')[0]}", Path(temporary))
+            root = corpus_of(
+                options.folder, f"{name}_{version.rpartition('-')[0]}", Path(temporary)
+            )
             if root is None:
                 continue
             snapshot = DirectorySnapshot(root)
@@ -114,11 +120,17 @@ def main() -> None:
                 truth = fix.truth & existing
                 if not truth:
                     continue
-                found = [file.path for file in locate(snapshot, fix.text, limit=50, weights=weights).sources]
+                found = [
+                    file.path
+                    for file in locate(snapshot, fix.text, limit=50, weights=weights).sources
+                ]
                 rank = next((i for i, path in enumerate(found, 1) if path in truth), None)
                 here.append(rank)
                 if options.misses and (rank is None or rank > 5):
-                    print(f"   {fix.name[:60]} rank {rank}: {sorted(truth)[:2]} not {found[:3]}", file=sys.stderr)
+                    print(
+                        f"   {fix.name[:60]} rank {rank}: {sorted(truth)[:2]} not {found[:3]}",
+                        file=sys.stderr,
+                    )
             if here:
                 _show(name, len(existing), here, (time.perf_counter() - begun) / len(here))
             ranks += here

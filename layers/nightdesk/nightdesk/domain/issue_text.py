@@ -1,10 +1,12 @@
 """The issue or pull request that a task is about, as its session reads it."""
 
+import re
 from dataclasses import dataclass
 
 from nightdesk.domain.untrusted_text import without_hidden_text
 
 MAX_COMMENT_CHARACTERS = 4_000
+_COMMENT_HEADING = re.compile(r"^--- comment \d+ by .*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,10 @@ class IssueText:
 
 def _one_line(text: str) -> str:
     return " ".join(without_hidden_text(text).split())
+
+
+def question_in(page: str) -> str:
+    """The title, description and comments of a page made by `to_text`, without its headings."""
+    head, _, rest = page.partition("\n\n")
+    title = head.split("\n", 1)[0].removeprefix("Title: ")
+    return f"{title}\n{_COMMENT_HEADING.sub('', rest)}"

@@ -47,7 +47,7 @@ class FencedText:
 
 
 def without_hidden_text(text: str) -> str:
-    """What a person sees of a Markdown text, as plain text; line breaks become `\\n`.
+    """What a person sees of a Markdown text, as plain text; line breaks become line feeds.
 
     HTML comments, Markdown comments, terminal sequences, control, zero-width, bidirectional and
     tag characters are taken out. Doing it twice changes nothing more.

@@ -88,4 +88,5 @@ class EmptySnapshot:
         return iter(())
 
     def read_text(self, path: str, *, max_bytes: int) -> str:
+        del max_bytes
         raise PathRefusedError(f"{path[:200]!r}: this task has no repository")

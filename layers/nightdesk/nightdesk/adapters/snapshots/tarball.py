@@ -16,7 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Self
+from typing import IO, BinaryIO, Self, cast
 
 from nightdesk.adapters.snapshots.contents import decoded_text
 from nightdesk.domain.errors import ErrorCode, PermanentError, TransientError
@@ -160,6 +160,12 @@ class _Unpacked:
         return data
 
 
+class _Archive(tarfile.TarFile):
+    """Shows the list of headers that a TarFile keeps, to empty it: it grows without bound."""
+
+    members: list[tarfile.TarInfo]
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     offset: int
@@ -175,16 +181,13 @@ class _LeftOut:
     cut: str = ""
 
     def notices(self, limits: SnapshotLimits) -> tuple[str, ...]:
-        said = []
-        if self.cut:
-            said.append(f"The snapshot is incomplete: {self.cut}")
+        said = [f"The snapshot is incomplete: {self.cut}"] if self.cut else []
         if self.large:
             largest = sorted(self.large, key=lambda item: -item[1])[:_LARGEST_NAMES_SHOWN]
             names = ", ".join(f"{path} ({size / 1e6:.1f} MB)" for path, size in largest)
-            said.append(
-                f"{len(self.large)} files over {limits.file_bytes / 1e6:g} MB were left out: {names}"
-                + (", ..." if len(self.large) > len(largest) else "")
-            )
+            more = ", ..." if len(self.large) > len(largest) else ""
+            over = f"{len(self.large)} files over {limits.file_bytes / 1e6:g} MB"
+            said.append(f"{over} were left out: {names}{more}")
         said += [f"{count} {what} were left out" for what, count in sorted(self.reasons.items())]
         return tuple(said)
 
@@ -193,7 +196,12 @@ class TarballSnapshot:
     """A Snapshot whose files lie in one nameless temporary file. Close it, or use `with`."""
 
     def __init__(
-        self, *, commit: str, contents: BinaryIO, places: dict[str, _Place], notices: tuple[str, ...]
+        self,
+        *,
+        commit: str,
+        contents: BinaryIO,
+        places: dict[str, _Place],
+        notices: tuple[str, ...],
     ) -> None:
         self._commit = commit
         self._contents = contents
@@ -285,10 +293,11 @@ class _Reading:
     def _copy_members(self, unpacked: _Unpacked, contents: BinaryIO) -> None:
         unpacked.begin_header()
         # tarfile's own stream mode reads headers of any size into memory; this reader does not.
-        with tarfile.open(fileobj=unpacked, mode="r:", encoding="utf-8") as archive:
+        stream = cast("IO[bytes]", unpacked)  # of which tarfile reads, seeks and tells
+        with _Archive.open(fileobj=stream, mode="r:", encoding="utf-8") as archive:
             while (member := archive.next()) is not None:
                 unpacked.end_header()
-                archive.members = []  # or it would keep every header
+                archive.members.clear()
                 self._members += 1
                 self._note_commit(archive)
                 if not self._has_room_for(member):

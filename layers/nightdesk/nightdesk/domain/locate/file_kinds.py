@@ -16,50 +16,53 @@ class FileKind(StrEnum):
 
 _SOURCE_SUFFIXES = frozenset(
     """
-    py pyi pyx js jsx mjs cjs ts tsx mts cts vue svelte astro go rs java kt kts scala groovy clj cljs
-    cs fs vb c h cc cpp cxx hh hpp hxx inl m mm swift rb erb rake php phtml pl pm t lua r jl dart ex
-    exs erl hrl hs elm ml mli nim zig d v sol sh bash zsh fish ps1 bat sql graphql proto thrift tf
-    hcl nix cmake css scss sass less html htm xhtml jinja jinja2 j2 twig hbs ejs pug tmpl s asm el lisp
-    scm f90 f95 ada adb ads pas coffee vala y l gperf cu cl glsl wgsl
-    """.split()
+    py pyi pyx js jsx mjs cjs ts tsx mts cts vue svelte astro go rs java kt kts scala groovy clj
+    cljs cs fs vb c h cc cpp cxx hh hpp hxx inl m mm swift rb erb rake php phtml pl pm t lua r jl
+    dart ex exs erl hrl hs elm ml mli nim zig d v sol sh bash zsh fish ps1 bat sql graphql proto
+    thrift tf hcl nix cmake css scss sass less html htm xhtml jinja jinja2 j2 twig hbs ejs pug
+    tmpl s asm el lisp scm f90 f95 ada adb ads pas coffee vala y l gperf cu cl glsl wgsl
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
 _CONFIG_SUFFIXES = frozenset(
-    "md mdx rst txt adoc asciidoc pod texi json json5 yaml yml toml ini cfg conf xml properties "
-    "gradle csproj sln gemspec podspec mk am ac in dockerfile tex 1 3 5 7 8 po pot csv tsv".split()
+    """
+    md mdx rst txt adoc asciidoc pod texi json json5 yaml yml toml ini cfg conf xml properties
+    gradle csproj sln gemspec podspec mk am ac in dockerfile tex 1 3 5 7 8 po pot csv tsv
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
 _CONFIG_NAMES = frozenset(
     """
     makefile dockerfile rakefile gemfile procfile jenkinsfile vagrantfile cmakelists.txt build
     workspace justfile readme license licence copying changelog changes news history authors
     contributing todo .gitignore .dockerignore .editorconfig .env.example codeowners
-    """.split()
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
 _LOCK_NAMES = frozenset(
     """
     package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb poetry.lock
     uv.lock pdm.lock pipfile.lock cargo.lock composer.lock gemfile.lock go.sum go.work.sum
     mix.lock flake.lock podfile.lock pubspec.lock packages.lock.json gradle.lockfile
-    """.split()
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
 _IGNORED_FOLDERS = frozenset(
     """
     node_modules vendor vendors vendored _vendor third_party thirdparty third-party 3rdparty
     bower_components site-packages dist-info .git .svn .hg .idea .vscode .yarn .cache __pycache__
     .tox .venv venv target bin obj .next .nuxt .terraform __snapshots__ deps
-    """.split()
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
 _TEST_FOLDERS = frozenset(
     """
     test tests testing testdata test-data testsuite testsuites __tests__ spec specs e2e
     integration-tests integration_tests unittests unit fixtures fixture __mocks__ mocks cypress
-    fuzz fuzzing fuzzers bench benches benchmark benchmarks testfixtures androidtest
-    """.split()
+    regress regression fuzz fuzzing fuzzers bench benches benchmark benchmarks testfixtures
+    androidtest
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
 _OTHER_FOLDERS = frozenset(
     """
     doc docs documentation example examples demo demos sample samples .github .gitlab .circleci
     website locale locales i18n translations man changelog changelogs news newsfragments
-    """.split()
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
 _TEST_NAME = re.compile(
     r"^(?:test[_-].*|.*[_-]tests?|.*[._-]spec|.*\.test|.*Tests?|.*TestCase|.*Spec|conftest|"
@@ -94,7 +97,7 @@ def kind_of(path: str) -> FileKind:
 def looks_generated(text: str) -> bool:
     """Whether a text's first lines say that a program wrote it, or its lines are a minifier's."""
     head = text[:2_000]
-    if _GENERATED_MARK.search(head):
+    if "generated" in head.lower() and _GENERATED_MARK.search(head):
         return True
     return len(text) > _MINIFIED_CHARACTERS and text.count("\n") * _MINIFIED_LINE < len(text)
 

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from math import log
 
 from nightdesk.domain.locate.words import IDENTIFIER, MIN_LETTERS, STOP_WORDS, stem, terms_of
@@ -110,7 +111,9 @@ class _Reading:
 
     def query(self, *, places: tuple[NamedPlace, ...]) -> Query:
         # The tenth mention of a word says little more than the second.
-        terms = {term: 1 + log(count) if count > 1 else count for term, count in self._counts.items()}
+        terms = {
+            term: 1 + log(count) if count > 1 else count for term, count in self._counts.items()
+        }
         strongest = sorted(terms, key=lambda term: (-terms[term], term))[:MAX_TERMS]
         named = sorted(self._identifiers, key=lambda name: (-self._identifiers[name], name))
         return Query(
@@ -131,14 +134,10 @@ def _places_in(text: str) -> Iterator[NamedPlace]:
     frames = list(_TRACE_FRAME.finditer(text))[-_MAX_PLACES:]
     for index, frame in enumerate(frames, start=1):
         yield NamedPlace(_path_parts(frame["path"]), int(frame["line"]), 0.5 + index / len(frames))
-    found = 0
-    for match in _PATH.finditer(_TRACE_FRAME.sub(" ", text)):
-        if found >= _MAX_PLACES:
-            break
-        found += 1
+    for match in islice(_PATH.finditer(_TRACE_FRAME.sub(" ", text)), _MAX_PLACES):
         line = int(match["line"]) if match["line"] else None
         yield NamedPlace(_path_parts(match["path"]), line, 1.0)
-    for match in list(_DOTTED.finditer(text))[:_MAX_PLACES]:
+    for match in islice(_DOTTED.finditer(text), _MAX_PLACES):
         parts = tuple(re.split(r"\.|::|#|->", match[0].lower()))
         # `click.core.Option`: any of the prefixes may be the module's path, without its suffix.
         for length in range(len(parts), 1, -1):

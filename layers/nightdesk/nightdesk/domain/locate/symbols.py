@@ -14,36 +14,45 @@ _MAX_LINE = 400
 _NAME = r"(?P<name>[A-Za-z_$][\w$]*)"
 _MODIFIERS = (
     r"(?:(?:public|private|protected|internal|static|final|abstract|sealed|open|override|virtual|"
-    r"async|export|default|declare|pub(?:\([^)]{0,40}\))?|unsafe|extern|inline|suspend|data|partial|"
-    r"readonly|synchronized|native|const|constexpr|explicit|friend|fileprivate|mutating|@\w+)[ \t]+){0,6}"
+    r"async|export|default|declare|pub(?:\([^)]{0,40}\))?|unsafe|extern|inline|suspend|data|"
+    r"partial|readonly|synchronized|native|const|constexpr|explicit|friend|fileprivate|mutating|"
+    r"@\w+)[ \t]+){0,6}"
 )
 # Keyword first: Python, JavaScript, Go, Rust, Ruby, PHP, Kotlin, Swift, Scala, C#, Java types ...
 _KEYWORD = re.compile(
-    rf"^[ \t]*{_MODIFIERS}(?P<kind>def|class|interface|struct|enum|trait|impl|func|function\*?|fn|fun|"
-    rf"module|namespace|protocol|extension|object|record|type|union|macro_rules!|defmodule|defp?|sub|"
-    rf"package)[ \t]+(?:\([^)\n]{{0,80}}\)[ \t]*|self\.)?&?(?:[A-Za-z_][\w]*[.:]{{1,2}})*{_NAME}",
+    rf"^[ \t]*{_MODIFIERS}(?P<kind>def|class|interface|struct|enum|trait|impl|func|function\*?|fn|"
+    r"fun|module|namespace|protocol|extension|object|record|type|union|macro_rules!|defmodule|"
+    r"defp?|sub|package)[ \t]+(?:\([^)\n]{0,80}\)[ \t]*|self\.)?&?"
+    rf"(?:[A-Za-z_]\w*[.:]{{1,2}})*{_NAME}",
     re.MULTILINE,
 )
-# `const name = (…) =>`, `name: function`, `exports.name = `, `Class.prototype.name = function`
+# `const name = (...) =>`, `name: function`, `exports.name = `, `Class.prototype.name = function`
 _ASSIGNED = re.compile(
-    rf"^[ \t]*(?:export[ \t]+)?(?:(?:const|let|var)[ \t]+)?(?:[\w$]+\.){{0,3}}{_NAME}[ \t]*[:=][ \t]*"
-    r"(?:async[ \t]+)?(?P<kind>function\b|\([^()\n]{0,120}\)[ \t]*(?::[^=\n]{1,60})?=>|[\w$]+[ \t]*=>)",
+    r"^[ \t]*(?:export[ \t]+)?(?:(?:const|let|var)[ \t]+)?(?:[\w$]+\.){0,3}"
+    rf"{_NAME}[ \t]*[:=][ \t]*(?:async[ \t]+)?"
+    r"(?P<kind>function\b|\([^()\n]{0,120}\)[ \t]*(?::[^=\n]{1,60})?=>|[\w$]+[ \t]*=>)",
     re.MULTILINE,
 )
-# `name(…) {` of JavaScript classes, and `type name(…)` of C, C++, Java and C#
+# `name(...) {` of JavaScript classes, and `type name(...)` of C, C++, Java and C#
 _METHOD = re.compile(
-    rf"^[ \t]*{_MODIFIERS}(?:[\w$:<>,\[\]&?]+[ \t*&]+){{0,4}}(?:[A-Za-z_]\w*::)*(?P<kind>~?){_NAME}"
+    rf"^[ \t]*{_MODIFIERS}(?:[\w$:<>,\[\]?]+[ \t*&]+){{0,4}}(?:[A-Za-z_]\w*::)*(?P<kind>~?){_NAME}"
     r"[ \t]?\([^;{}()]{0,300}\)[^;(){}=\n]{0,60}\s{0,80}\{",
     re.MULTILINE,
 )
 _C_MACRO = re.compile(rf"^[ \t]*#[ \t]*(?P<kind>define)[ \t]+{_NAME}\(", re.MULTILINE)
 _NOT_NAMES = frozenset(
-    "if for while switch catch return function with else do sizeof foreach using lock when elif "
-    "not and or in is new throw try typeof await yield constructor".split()
+    """
+    if for while switch catch return function with else do sizeof foreach using lock when elif not
+    and or in is new throw try typeof await yield constructor
+    """.split()  # noqa: SIM905 - a word list reads best as one
 )
-_KEYWORD_ONLY = frozenset("py pyi pyx rb rake go rs ex exs erl php kt kts swift scala pl pm lua".split())
-_C_LIKE = frozenset("c h cc cpp cxx hh hpp hxx inl m mm y".split())
-_SCRIPT = frozenset("js jsx mjs cjs ts tsx mts cts vue svelte".split())
+_KEYWORD_ONLY = frozenset(
+    """
+    py pyi pyx rb rake go rs ex exs erl php kt kts swift scala pl pm lua
+    """.split()  # noqa: SIM905 - a word list reads best as one
+)
+_C_LIKE = frozenset({"c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "inl", "m", "mm", "y"})
+_SCRIPT = frozenset({"js", "jsx", "mjs", "cjs", "ts", "tsx", "mts", "cts", "vue", "svelte"})
 
 
 @dataclass(frozen=True, slots=True)
