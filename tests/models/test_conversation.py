@@ -1,7 +1,7 @@
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightdesk.adapters.models.conversation import normalised, result_text
@@ -55,6 +55,7 @@ BLOCKS = st.sampled_from([{"text": "a"}, {"text": " "}, RESULT, MINE, FOREIGN])
 TURNS = st.lists(st.lists(BLOCKS, min_size=1, max_size=3), max_size=6)
 
 
+@settings(deadline=None)
 @given(TURNS)
 def test_what_was_said_before_an_answer_never_changes(turns: list[list[dict[str, Any]]]) -> None:
     """Or signed reasoning would be refused, and no cache would ever be hit."""
@@ -73,6 +74,7 @@ def test_what_was_said_before_an_answer_never_changes(turns: list[list[dict[str,
     assert after[: len(before)] == before
 
 
+@settings(deadline=None)
 @given(TURNS)
 def test_the_roles_take_turns(turns: list[list[dict[str, Any]]]) -> None:
     said = [

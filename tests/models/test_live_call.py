@@ -80,13 +80,13 @@ def test_an_error_of_the_source_is_raised_to_the_caller() -> None:
 
 def test_each_chunk_starts_the_stall_timeout_anew() -> None:
     def steady() -> Iterator[int]:
-        for number in range(5):
-            time.sleep(0.03)
+        for number in range(6):
+            time.sleep(0.05)
             yield number
 
-    control = CallControl(stall_timeout=timedelta(milliseconds=120))
+    control = CallControl(stall_timeout=timedelta(milliseconds=250))
 
-    assert len(list(LiveCall(steady, control=control, cut=Connection().cut))) == 5
+    assert len(list(LiveCall(steady, control=control, cut=Connection().cut))) == 6
 
 
 def test_the_message_tells_a_stall_from_the_total() -> None:

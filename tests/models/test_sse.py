@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightdesk.adapters.models.sse import ServerSentEvent, SseParser
@@ -48,6 +48,7 @@ def test_other_line_separators_of_unicode_are_data() -> None:
     assert parsed("data: a\u2028b\x0bc\n\n".encode()) == [ServerSentEvent("", "a\u2028b\x0bc")]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=10), max_size=4

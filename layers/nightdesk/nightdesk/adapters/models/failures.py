@@ -171,7 +171,7 @@ def _until(value: str, now: datetime) -> timedelta | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
     return None
