@@ -12,6 +12,7 @@ from nightdesk.domain.errors import (
     UnavailableError,
 )
 from nightdesk.domain.model import (
+    INVALID_INPUT,
     CallControl,
     ModelAuthError,
     ModelRequest,
@@ -185,6 +186,18 @@ def test_an_unknown_tool_is_answered_and_not_fatal(world: World) -> None:
     result = world.model.requests[1].messages[-1]["content"][0]["toolResult"]
     assert result["status"] == "error"
     assert "read_file" in result["content"][0]["text"]
+    assert world.task().status is TaskStatus.COMPLETED
+
+
+def test_tool_input_that_is_no_json_object_is_answered_and_not_fatal(world: World) -> None:
+    world.submit(origin=ORIGIN)
+    world.model.will(calls(("read_file", {INVALID_INPUT: '{"path": "src'})), says("Sorry."))
+
+    world.run()
+
+    result = world.model.requests[1].messages[-1]["content"][0]["toolResult"]
+    assert result["status"] == "error"
+    assert "not a JSON object" in result["content"][0]["text"]
     assert world.task().status is TaskStatus.COMPLETED
 
 

@@ -264,17 +264,17 @@ def _anthropic(known: Settings, clock: SystemClock) -> "Model":
 
 def _openai(known: Settings, clock: SystemClock) -> "Model":
     from nightdesk.adapters.models.defaults import OPENAI, with_defaults, with_nearest
-    from nightdesk.adapters.models.openai_compatible import OpenAICompatibleModel
+    from nightdesk.adapters.models.openai_compatible import OpenAICompatibleModel, is_openai
 
     chosen, api_key = _chosen_models(known), _model_key(known, clock)
-    if not known.openai_base_url:
+    base_url = known.openai_base_url or "https://api.openai.com/v1"
+    if is_openai(base_url):
         models = with_defaults(chosen, OPENAI)
-        return OpenAICompatibleModel(api_key=api_key, models=models, clock=clock)
-    try:
-        models = with_nearest(chosen)
-    except ValueError as error:
-        raise SettingError(f"NIGHTDESK_MODEL_SMART is not set: {error}") from error
-    base_url = known.openai_base_url
+    else:
+        try:
+            models = with_nearest(chosen)
+        except ValueError as error:
+            raise SettingError(f"NIGHTDESK_MODEL_SMART is not set: {error}") from error
     return OpenAICompatibleModel(api_key=api_key, models=models, clock=clock, base_url=base_url)
 
 

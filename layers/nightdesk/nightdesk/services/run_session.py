@@ -24,7 +24,14 @@ from nightdesk.domain.errors import (
     TryLaterError,
 )
 from nightdesk.domain.intents import ProposeLabels, final_intents, outbox_rows
-from nightdesk.domain.model import Block, ModelRequest, ModelTurn, StopReason, Usage
+from nightdesk.domain.model import (
+    Block,
+    ModelRequest,
+    ModelTurn,
+    StopReason,
+    Usage,
+    invalid_input,
+)
 from nightdesk.domain.ports import Progress, Release
 from nightdesk.domain.recovery import MAX_HOPS
 from nightdesk.domain.retry import backoff
@@ -166,6 +173,8 @@ class _SessionRun:
         if tool is None:
             known = ", ".join(sorted(self.tools)) or "none"
             return ToolResult(f"There is no tool {call['name']!r}. Tools: {known}.", is_error=True)
+        if (invalid := invalid_input(call)) is not None:
+            return ToolResult(f"The input was not a JSON object: {invalid}", is_error=True)
         if self.interrupted is call and not tool.idempotent:
             return ToolResult("interrupted, outcome unknown", is_error=True)
         return tool.run(call["input"])
@@ -292,9 +301,10 @@ def _failure_of(turn: ModelTurn) -> TaskError | None:
     return None
 
 
-def _usage_of(turn: ModelTurn) -> dict[str, int]:
+def _usage_of(turn: ModelTurn) -> dict[str, int | bool]:
     usage = turn.usage
     return {
+        "estimated": usage.estimated,
         "input": usage.input,
         "output": usage.output,
         "cacheRead": usage.cache_read,
