@@ -14,6 +14,8 @@ from local.github_simulator.records import Comment, Issue, PullDetails, User
 from local.github_simulator.state import GithubState, Repository
 
 LONGEST_BODY = 65_536
+DEFAULT_VERSION = "2022-11-28"
+LATER_VERSION = "2026-03-10"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,11 @@ class Call:
     app: App | None = None
     known_repository: Repository | None = None
     permissions: tuple[str, ...] = field(default=())
+
+    @property
+    def version(self) -> str:
+        """The API version that the caller chose."""
+        return self.headers.get("x-github-api-version", DEFAULT_VERSION)
 
     @property
     def repository(self) -> Repository:

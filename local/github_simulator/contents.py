@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from local.github_simulator.answers import Answer, GithubError, not_found
-from local.github_simulator.calls import Call
+from local.github_simulator.calls import DEFAULT_VERSION, Call
 from local.github_simulator.git_repository import GitError, TreeEntry
 from local.github_simulator.shapes import api_url, html_url
 from local.github_simulator.state import GithubState, Repository
@@ -77,6 +77,9 @@ def _folder(call: Call, commit: str, path: str, revision: str, *, as_object: boo
     except GitError as error:
         raise not_found() from error
     listed = [_entry_shape(call, entry, revision) for entry in entries]
+    if call.version == DEFAULT_VERSION:  # it lists a submodule as a file
+        for shape in listed:
+            shape["type"] = "file" if shape["type"] == "submodule" else shape["type"]
     if not as_object:
         return Answer(body=listed)
     sha = call.repository.git.text("rev-parse", f"{commit}:{path}").strip()

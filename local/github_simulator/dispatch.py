@@ -19,13 +19,11 @@ from urllib.parse import urlencode
 from local.github_simulator import rate_limits
 from local.github_simulator.answers import Answer, GithubError, not_found
 from local.github_simulator.auth import App, Token, app_of_jwt, bad_credentials, bearer, demand
-from local.github_simulator.calls import Call
+from local.github_simulator.calls import DEFAULT_VERSION, LATER_VERSION, Call
 from local.github_simulator.request_log import LoggedRequest
 from local.github_simulator.routes import Route, find_route
 from local.github_simulator.state import GithubState, Repository
 
-DEFAULT_VERSION = "2022-11-28"
-LATER_VERSION = "2026-03-10"
 VERSIONS = (DEFAULT_VERSION, LATER_VERSION)
 #: Fields that the later version took away, wherever they stood.
 RETIRED = frozenset({"assignee", "merge_commit_sha", "has_downloads", "rate"})
@@ -179,9 +177,13 @@ def _versioned(answer: Answer, version: str) -> Answer:
 def _without_retired(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_retired(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_retired(item) for key, item in value.items() if key not in RETIRED}
-    return value
+    if not isinstance(value, dict):
+        return value
+    result = {key: _without_retired(item) for key, item in value.items() if key not in RETIRED}
+    link = result.get("pull_request")
+    if isinstance(link, dict) and "id" not in link and link.get("merged_at", "") is None:
+        del link["merged_at"]  # an issue's link to its pull request may be null no longer
+    return result
 
 
 def _conditional(request: RawRequest, token: Token, answer: Answer) -> Answer:
