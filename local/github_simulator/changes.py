@@ -76,13 +76,10 @@ def open_issue(
     return issue
 
 
-def edit_issue(
-    state: GithubState, issue: Issue, *, title: str | None = None, body: str | None = None
-) -> None:
-    """Change an issue's texts. The feed never tells of edits."""
-    issue.title = issue.title if title is None else title
-    issue.body = issue.body if body is None else body
-    issue.updated_at = state.now()
+def edit_issue(state: GithubState, issue: Issue, *, title: str, body: str | None) -> None:
+    """Change an issue's texts. The feed never tells of edits; only `updated_at` does."""
+    if (title, body) != (issue.title, issue.body):
+        issue.title, issue.body, issue.updated_at = title, body, state.now()
 
 
 def set_state(

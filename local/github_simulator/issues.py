@@ -82,11 +82,7 @@ def update_issue(call: Call) -> Answer:
     state_after = fields.get("state", issue.state)
     if state_after not in ("open", "closed"):
         raise not_supplied("state")
-    title = fields.get("title")
-    if title is not None:
-        title = checked_text(title, resource=RESOURCE, field_name="title", longest=LONGEST_TITLE)
-    if title is not None or "body" in fields:
-        edit_issue(call.state, issue, title=title, body=_body(fields))
+    edit_texts(call, issue, fields)
     if "labels" in fields and _may_label(call):
         names = label_names(fields["labels"])
         set_labels(call.state, call.repository, issue, actor=call.user, names=names)
@@ -99,6 +95,19 @@ def update_issue(call: Call) -> Answer:
         reason=fields.get("state_reason"),
     )
     return Answer(body=issue_shape(call.state, call.repository, issue))
+
+
+def edit_texts(call: Call, issue: Issue, fields: dict[str, Any]) -> None:
+    """Change title and body where the request has them; an empty body is none.
+
+    Raises:
+        GithubError: 422, the title is blank or either is too long.
+    """
+    title = fields.get("title")
+    if title is not None:
+        title = checked_text(title, resource=RESOURCE, field_name="title", longest=LONGEST_TITLE)
+    body = _body(fields) if "body" in fields else issue.body
+    edit_issue(call.state, issue, title=title or issue.title, body=body)
 
 
 def _body(fields: dict[str, Any]) -> str | None:

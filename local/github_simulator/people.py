@@ -36,8 +36,8 @@ def open_issue(wish: Wish) -> Any:
 def change_issue(wish: Wish) -> Any:
     """PATCH …/issues/{number} {actor, title?, body?, state?, labels?, locked?, deleted?}."""
     issue, fields, actor = wish.issue, wish.fields, wish.person("actor")
-    if "title" in fields or "body" in fields:
-        changes.edit_issue(wish.state, issue, title=fields.get("title"), body=fields.get("body"))
+    title, body = fields.get("title", issue.title), fields.get("body", issue.body)
+    changes.edit_issue(wish.state, issue, title=title, body=body)
     if "labels" in fields:
         changes.set_labels(wish.state, wish.repository, issue, actor=actor, names=fields["labels"])
     if "state" in fields:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from local.github_simulator.answers import Answer, GithubError, invalid, not_supplied
 from local.github_simulator.calls import Call, checked_text
-from local.github_simulator.changes import edit_issue, set_state
-from local.github_simulator.issues import LONGEST_TITLE
+from local.github_simulator.changes import set_state
+from local.github_simulator.issues import LONGEST_TITLE, edit_texts
 from local.github_simulator.pull_changes import open_pull
 from local.github_simulator.pull_shapes import (
     file_shape,
@@ -132,8 +132,7 @@ def update_pull(call: Call) -> Answer:
     if pull.merged_at is not None and fields.get("state") == "open":
         raise GithubError(422, "Validation Failed", errors=[
             {"resource": RESOURCE, "field": "state", "code": "invalid"}])  # fmt: skip
-    if "title" in fields or "body" in fields:
-        edit_issue(call.state, issue, title=fields.get("title"), body=fields.get("body"))
+    edit_texts(call, issue, fields)
     set_state(
         call.state, call.repository, issue, actor=call.user, to=fields.get("state", issue.state)
     )

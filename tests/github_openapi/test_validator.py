@@ -264,6 +264,9 @@ def test_the_version_of_an_answer_decides_what_it_must_hold() -> None:
         ("/repos/o/r/contents/", "repos/get-content"),
         ("/repos/o/r/tarball/refs/heads/main", "repos/download-tarball-archive"),
         ("/repos/o/r/git/ref/heads/a/b", "git/get-ref"),
+        ("/repos/o/r/tarball", "repos/download-tarball-archive"),
+        ("/repos/o/r/contents", "repos/get-content"),
+        ("/repos/o/r/git/ref/heads%2Fa%2Fb", "git/get-ref"),
         ("/repositories/12", "repos/get"),
     ],
 )

@@ -38,6 +38,8 @@ ANYWHERE: Mapping[int, tuple[str, ...]] = {
 }
 REDIRECTS = frozenset({301, 302, 307})
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+#: Slashes in `/repos/{owner}/{repo}/{what}`.
+DEPTH = 4
 #: Path parameters that may hold slashes.
 DEEP = frozenset({"path", "ref"})
 
@@ -145,6 +147,8 @@ def find_operation(method: str, url_path: str, version: str) -> Operation:
     assert version in VERSIONS, f"unknown API version {version!r}"
     # A redirect after a rename names the repository by id; everything behind it is the same.
     path = re.sub(r"^/repositories/\d+", "/repos/o/r", url_path)
+    # GitHub lets these two go without their last parameter: the root, the default branch.
+    path = re.sub(r"/(contents|tarball)$", r"/\1/", path) if path.count("/") == DEPTH else path
     for template, pattern in _patterns():
         match = pattern.fullmatch(path)
         definition = schema_document(version)["paths"][template].get(method.lower())

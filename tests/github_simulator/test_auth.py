@@ -153,6 +153,7 @@ def test_a_renamed_repository_redirects_and_keeps_its_id(
     assert path == f"/repositories/{github.repository.id}/issues/1"
     assert bot.get(path)["number"] == 1
     assert bot.get("/repos/octo-org/gadgets")["id"] == github.repository.id
+    assert github.anonymous().send("GET", f"{ISSUES}/1").status_code == 301
     github.repository.private = True
     assert github.anonymous().send("GET", f"{ISSUES}/1").status_code == 404
 

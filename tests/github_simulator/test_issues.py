@@ -185,3 +185,37 @@ def test_the_links_lead_over_every_page_exactly_once(total: int, size: int, page
     assert pages.get("next", page + 1) == page + 1
     assert pages.get("last", last) == last
     assert pages.get("prev", 1) <= last
+
+
+@pytest.mark.parametrize("folder", ["issues", "pulls"])
+def test_texts_change_where_the_request_has_them(github: Github, folder: str) -> None:
+    github.open_pull(title="old", body="old")
+    ann = github.client("ann")
+    url = f"{REPO}/{folder}/1"
+
+    def texts_after(body: dict[str, str]) -> tuple[str, str | None]:
+        changed = ann.send("PATCH", url, body=body).json()
+        return changed["title"], changed["body"]
+
+    assert texts_after({"title": "new"}) == ("new", "old")
+    assert texts_after({"body": "new"}) == ("new", "new")
+    assert texts_after({"body": ""}) == ("new", None)
+    assert ann.send("PATCH", url, body={"title": " "}).status_code == 422
+    assert ann.send("PATCH", url, body={"body": "x" * 65_537}).status_code == 422
+
+
+def test_only_a_change_moves_the_time_of_the_last_update(
+    github: Github, bot: CheckedClient
+) -> None:
+    github.open_issue(title="same", body="same", labels=["bug"])
+    ann = github.client("ann")
+    github.clock.tick(minutes=1)
+
+    for body in ({"title": "same"}, {"body": "same"}, {"state": "open"}, {}):
+        assert ann.send("PATCH", f"{ISSUES}/1", body=body).status_code == 200
+    github.control("PATCH", f"{ISSUES}/1", {"actor": "ann", "labels": ["BUG"]})
+    before = bot.get(f"{ISSUES}/1")["updated_at"]
+    ann.send("PATCH", f"{ISSUES}/1", body={"title": "other"})
+
+    assert before == "2026-03-01T12:00:00Z"
+    assert bot.get(f"{ISSUES}/1")["updated_at"] == "2026-03-01T12:01:00Z"
