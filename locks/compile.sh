@@ -11,3 +11,5 @@ lock dev --group dev --group local
 for group in cloud sam; do
   .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group "$group" --output-file "locks/$group.txt"
 done
+# Only what is named: the rest of the SDK's dependencies is never imported by the function.
+.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-deps --python-version 3.11 --group a2a --output-file locks/a2a.txt
