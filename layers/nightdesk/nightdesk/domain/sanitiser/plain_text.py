@@ -20,7 +20,7 @@ _LINE_SEPARATORS = str.maketrans({"\u2028": " ", "\u2029": " ", "\u0085": " "})
 _ADDRESS = r"(?:[A-Za-z][A-Za-z0-9+.-]{0,30}://|[Ww]{3}\.|(?:[Mm][Aa][Ii][Ll][Tt][Oo]|[Xx][Mm][Pp][Pp]):)[^\s<>`]+"
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+"
 _MENTION = r"[A-Za-z0-9._/-]*@[A-Za-z0-9_./-]*"
-_REFERENCE = r"[A-Za-z0-9_./-]*#[0-9]+|(?i:\bGH-[0-9]+)"
+_REFERENCE = r"[A-Za-z0-9_./-]*#[0-9]+|(?<![A-Za-z0-9])(?i:GH-[0-9]+)"
 _SPECIAL = re.compile(
     f"(?P<address>{_ADDRESS})|(?P<email>{_EMAIL})|(?P<mention>{_MENTION})"
     f"|(?P<reference>{_REFERENCE})"

@@ -1,0 +1,187 @@
+"""GitHub in memory, for the poller (`EventSource`) and the publisher (`Publishing`).
+
+It is as unkind as the real one: events appear late and out of order, ids have no order, pages
+shift while they are read, an unchanged answer may be a lie, and an answer may be lost after its
+effect. The real adapters are tested against the simulator over HTTP.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from zlib import crc32
+
+from nightdesk.domain.errors import NightdeskError
+from nightdesk.domain.github_ports import (
+    Account,
+    FeedEvent,
+    FeedPage,
+    GithubNotFoundError,
+    IssueFacts,
+    PostedComment,
+    Repository,
+)
+
+AUTHOR = Account(id=7, login="reporter")
+US = Account(id=99, login="nightdesk-bot")
+REPO = Repository(id=501, full_name="octo-org/widgets", default_branch="main")
+
+
+def issue_facts(number: int, **changes: object) -> IssueFacts:
+    """An open issue of REPO, its id 1000 + its number."""
+    facts: dict[str, object] = {
+        "id": 1_000 + number,
+        "number": number,
+        "repo": REPO.full_name,
+        "title": f"Issue {number}",
+        "body": f"Body of {number}",
+        "state": "open",
+        "author": AUTHOR,
+        "url": f"https://github.com/{REPO.full_name}/issues/{number}",
+    }
+    return IssueFacts(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def issue_event(
+    event_id: str, number: int, at: datetime, *, action: str = "opened", actor: Account = AUTHOR
+) -> FeedEvent:
+    """As the Events API gives it, cut to what is read of it."""
+    issue = {
+        "id": 1_000 + number,
+        "number": number,
+        "user": {"id": AUTHOR.id, "login": AUTHOR.login},
+        "updated_at": at.isoformat(),
+    }
+    return FeedEvent(
+        id=event_id,
+        type="IssuesEvent",
+        created_at=at,
+        actor=actor,
+        repo_id=REPO.id,
+        payload={"action": action, "issue": issue},
+    )
+
+
+@dataclass
+class FakeEventSource:
+    """`EventSource` over one repository; the newest `per_page` x 3 of `events` are its feed."""
+
+    per_page: int = 100
+    repo: Repository = REPO
+    events: list[FeedEvent] = field(default_factory=list)
+    issues: dict[int, IssueFacts] = field(default_factory=dict)
+    #: The name that the caller knows may be an old one.
+    former_name: str = ""
+    #: Answer "unchanged" to any ETag, whatever has happened.
+    lies: bool = False
+    #: Called before each page is cut out of the feed.
+    before_page: Callable[[int], None] = lambda _number: None
+    #: Raised by the next calls, in order; None lets one pass.
+    failures: list[NightdeskError | None] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    pages_served: int = 0
+
+    def window(self) -> list[FeedEvent]:
+        """What GitHub shows now: by time, and equal times in no order that means anything."""
+        newest = sorted(
+            self.events, key=lambda e: (e.created_at, crc32(e.id.encode())), reverse=True
+        )
+        return newest[: 3 * self.per_page]
+
+    def repository(self, repo: str) -> Repository:
+        self._begin(f"repository {repo}")
+        self._check(repo)
+        return self.repo
+
+    def page(self, repo: str, number: int, *, etag: str = "") -> FeedPage:
+        self._begin(f"page {number} {repo}")
+        self._check(repo)
+        self.before_page(number)
+        window = self.window()
+        start = (number - 1) * self.per_page
+        events = tuple(window[start : start + self.per_page])
+        current = '"' + ",".join(e.id for e in window[: self.per_page]) + '"'
+        if etag and (self.lies or etag == current):
+            return FeedPage(is_unchanged=True)
+        self.pages_served += 1
+        is_last = number == 3 or start + self.per_page >= len(window)
+        moved = bool(self.former_name) and repo == self.former_name
+        return FeedPage(events=events, etag=current, is_last=is_last, moved=moved)
+
+    def issue(self, repo: str, number: int) -> IssueFacts:
+        self._begin(f"issue {number}")
+        if number not in self.issues:
+            raise GithubNotFoundError(f"{repo}#{number}")
+        return self.issues[number]
+
+    def _begin(self, call: str) -> None:
+        self.calls.append(call)
+        if self.failures:
+            failure = self.failures.pop(0)
+            if failure is not None:
+                raise failure
+
+    def _check(self, repo: str) -> None:
+        if repo.lower() not in {self.repo.full_name.lower(), self.former_name.lower()}:
+            raise GithubNotFoundError(repo)
+
+
+@dataclass
+class FakePublishing:
+    """`Publishing` over one repository."""
+
+    clock: Callable[[], datetime]
+    repo: Repository = REPO
+    account: Account = US
+    labels: tuple[str, ...] = ("bug", "enhancement")
+    comments: dict[int, list[tuple[datetime, PostedComment]]] = field(default_factory=dict)
+    labelled: dict[int, list[str]] = field(default_factory=dict)
+    #: Raised before, or after, the effect of the next writing call.
+    fails_before: list[NightdeskError] = field(default_factory=list)
+    fails_after: list[NightdeskError] = field(default_factory=list)
+    _ids: "count[int]" = field(default_factory=lambda: count(1))
+
+    def own_account(self) -> Account:
+        return self.account
+
+    def repository(self, repo: str) -> Repository:
+        if repo != self.repo.full_name:
+            raise GithubNotFoundError(repo)
+        return self.repo
+
+    def comments_since(self, repo: str, number: int, since: datetime) -> Sequence[PostedComment]:
+        self.repository(repo)
+        return [comment for at, comment in self.comments.get(number, []) if at >= since]
+
+    def comment(self, repo: str, number: int, body: str) -> PostedComment:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        posted = self.write_as(self.account, number, body)
+        self._raise_next(self.fails_after)
+        return posted
+
+    def labels_of_repository(self, repo: str) -> Sequence[str]:
+        self.repository(repo)
+        return self.labels
+
+    def add_labels(self, repo: str, number: int, labels: Sequence[str]) -> None:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        present = self.labelled.setdefault(number, [])
+        present += [label for label in labels if label not in present]
+        self._raise_next(self.fails_after)
+
+    def write_as(self, account: Account, number: int, body: str) -> PostedComment:
+        """Somebody's comment."""
+        comment_id = next(self._ids)
+        url = f"https://github.com/{self.repo.full_name}/issues/{number}#issuecomment-{comment_id}"
+        posted = PostedComment(id=comment_id, author_id=account.id, body=body, url=url)
+        self.comments.setdefault(number, []).append((self.clock(), posted))
+        return posted
+
+    def bodies(self, number: int) -> list[str]:
+        return [comment.body for _, comment in self.comments.get(number, [])]
+
+    def _raise_next(self, failures: list[NightdeskError]) -> None:
+        if failures:
+            raise failures.pop(0)

@@ -1,0 +1,56 @@
+"""`OutboxStore` in memory. It passes the same tests as the DynamoDB store."""
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from datetime import datetime
+
+from nightdesk.domain.errors import ConditionFailedError
+from nightdesk.domain.outbox import OutboxRow, OutboxState
+
+
+class FakeOutboxStore:
+    """Works on the rows that a `FakeTaskStore` wrote, or on its own."""
+
+    def __init__(self, rows: MutableMapping[tuple[str, str], OutboxRow] | None = None) -> None:
+        self.rows = {} if rows is None else rows
+
+    def put(self, row: OutboxRow) -> None:
+        """As the task store's transactions do: a row without a time is due from its creation."""
+        self.rows[row.task_id, row.row] = replace(row, due_at=row.due_at or row.created_at)
+
+    def get(self, task_id: str, row: str) -> OutboxRow | None:
+        return self.rows.get((task_id, row))
+
+    def lease(self, row: OutboxRow, *, until: datetime) -> OutboxRow:
+        leased = replace(self._as_read(row), due_at=until, tries=row.tries + 1)
+        return self._store(leased)
+
+    def done(self, row: OutboxRow, *, result_url: str) -> None:
+        self._store(
+            replace(
+                self._as_read(row),
+                state=OutboxState.DONE,
+                result_url=result_url,
+                last_error="",
+                due_at=None,
+            )
+        )
+
+    def failed(self, row: OutboxRow, *, error: str, next_try: datetime | None) -> None:
+        state = OutboxState.DEAD if next_try is None else OutboxState.PENDING
+        found = self._as_read(row)
+        self._store(replace(found, state=state, last_error=error[:300], due_at=next_try))
+
+    def due(self, *, now: datetime, limit: int) -> list[OutboxRow]:
+        found = [row for row in self.rows.values() if row.due_at is not None and row.due_at <= now]
+        return sorted(found, key=lambda row: (row.due_at or now, row.task_id, row.row))[:limit]
+
+    def _as_read(self, row: OutboxRow) -> OutboxRow:
+        found = self.rows.get((row.task_id, row.row))
+        if found is None or found.state is not OutboxState.PENDING or found.tries != row.tries:
+            raise ConditionFailedError(f"{row.task_id} {row.row}")
+        return found
+
+    def _store(self, row: OutboxRow) -> OutboxRow:
+        self.rows[row.task_id, row.row] = row
+        return row
