@@ -56,14 +56,17 @@ def rename_repository(wish: Wish) -> Any:
 
 
 def add_token(wish: Wish) -> Any:
-    """POST /tokens {token, login, permissions, repositories?: ["owner/name"], expires_at?}."""
+    """POST /tokens {token, login, permissions, repositories?: ["owner/name"], kind?, expires_at?}.
+
+    `kind` is `personal` or `installation`: it decides how a refusal is worded, and who may check.
+    """
     fields = wish.fields
     wish.state.user(wish.text("login"), fields.get("type"))
     expires_at = fields.get("expires_at")
     token = Token(
         value=wish.text("token"),
         login=wish.text("login"),
-        kind="personal",
+        kind=fields.get("kind", "personal"),
         permissions=dict(fields.get("permissions", {})),
         repositories=wish.repository_ids(),
         expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
@@ -203,6 +206,13 @@ def reorder_events(wish: Wish) -> Any:
     return {}
 
 
+def list_actions(wish: Wish) -> Any:
+    """GET /: what can be asked for."""
+    del wish
+    lines = (action.__doc__ or "" for _, _, action in ACTIONS)
+    return [" ".join(line.split()) for line in lines]
+
+
 def reset(wish: Wish) -> Any:
     """POST /reset: forget everything."""
     wish.state.reset()
@@ -210,6 +220,7 @@ def reset(wish: Wish) -> Any:
 
 
 ACTIONS: tuple[tuple[str, str, Action], ...] = (
+    ("GET", "", list_actions),
     ("POST", "/reset", reset),
     ("POST", "/users", add_user),
     ("POST", "/repositories", add_repository),

@@ -88,13 +88,14 @@ class Gateway:
             while (await receive())["type"] != "http.disconnect":
                 continue
             return
-        await _false_answer(fault, scope)(scope, receive, _noting(entry, send))
+        interval = str(self._state.settings.poll_interval_seconds)
+        await _false_answer(fault, scope, interval)(scope, receive, _noting(entry, send))
 
 
-def _false_answer(fault: Fault, scope: Scope) -> Response:
+def _false_answer(fault: Fault, scope: Scope, poll_interval: str) -> Response:
     if fault.kind == "stale_not_modified":
         sent = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
-        headers = {"ETag": sent, "X-Poll-Interval": "60", **fault.headers}
+        headers = {"ETag": sent, "X-Poll-Interval": poll_interval, **fault.headers}
         return Response(status_code=304, headers=headers)
     body = fault.body if isinstance(fault.body, str) else json.dumps(fault.body or {})
     media_type = "text/html" if isinstance(fault.body, str) else "application/json; charset=utf-8"

@@ -11,10 +11,10 @@ import pytest
 from tests.github_openapi.document import VERSIONS, extract_document, schema_document
 from tests.github_openapi.extract import references
 from tests.github_openapi.operations import OPERATIONS
+from tests.github_openapi.paths import find_operation
 from tests.github_openapi.validator import (
     assert_request_conforms,
     assert_response_conforms,
-    find_operation,
 )
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}

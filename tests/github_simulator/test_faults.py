@@ -166,6 +166,13 @@ def test_a_control_request_that_makes_no_sense_says_why(
     assert answer.json()["error"]
 
 
+def test_the_control_paths_describe_themselves(github: Github) -> None:
+    described = github.control("GET", "")
+
+    assert any(line.startswith("POST /faults") for line in described)
+    assert all(line.split()[0] in {"GET", "POST", "PUT", "PATCH", "DELETE"} for line in described)
+
+
 def test_a_web_page_cannot_send_a_control_request_in_secret(github: Github) -> None:
     url = f"{github.server.url}/_simulator/reset"
 

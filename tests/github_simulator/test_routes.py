@@ -6,7 +6,7 @@ import pytest
 
 from local.github_simulator.routes import ROUTES, Route, find_route
 from tests.github_openapi.operations import OPERATIONS
-from tests.github_openapi.validator import find_operation
+from tests.github_openapi.paths import find_operation
 
 
 def concrete(template: str) -> str:
