@@ -2,7 +2,8 @@
 
 Usage: `npm pack @octokit/openapi && tar xzf octokit-openapi-*.tgz`, then
 `python -m tests.github_openapi.extract package`. It writes `api.github.com.extract.json`
-beside itself; the package's licence is in `LICENSE.octokit-openapi`. What is kept is kept word for word, apart from prose and examples.
+beside itself; the package's licence is in `LICENSE.octokit-openapi`. What is kept is kept word
+for word, apart from prose and examples.
 """
 
 from __future__ import annotations

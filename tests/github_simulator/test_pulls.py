@@ -187,6 +187,18 @@ def test_refs_are_made_moved_forwards_and_deleted(github: Github, bot: CheckedCl
     assert kinds == ["CreateEvent", "PushEvent", "PushEvent", "DeleteEvent"]
 
 
+@pytest.mark.parametrize(("folder", "kind"), [("heads", "branch"), ("tags", "tag")])
+def test_the_feed_tells_branches_from_tags(bot: CheckedClient, folder: str, kind: str) -> None:
+    sha = bot.get(f"{REPO}/git/ref/heads/main")["object"]["sha"]
+    bot.post(f"{REPO}/git/refs", {"ref": f"refs/{folder}/a/b", "sha": sha})
+    bot.send("DELETE", f"{REPO}/git/refs/{folder}/a/b")
+
+    payloads = [event["payload"] for event in bot.get(f"{REPO}/events")]
+
+    assert [payload["ref_type"] for payload in payloads] == [kind, kind]
+    assert {payload["ref"] for payload in payloads} == {"a/b"}
+
+
 def test_a_branch_of_the_repository_can_be_hidden_but_never_deleted_on_disk(
     bot: CheckedClient, repository_path: Path
 ) -> None:
