@@ -27,6 +27,7 @@ TABLES = {
     "github": "GithubTable",
     "access": "AccessTable",
     "limits": "LimitsTable",
+    "workspaces": "WorkspacesTable",
 }
 _CREATE = (
     "AttributeDefinitions",

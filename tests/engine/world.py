@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from tests.fakes.outbox_store import FakeOutboxStore
-
 from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.model import ModelTier, Usage
-from nightdesk.domain.ports import Candidate, Slot
+from nightdesk.domain.ports import BudgetCharge, Candidate, Slot
 from nightdesk.domain.specialist import Specialist, SpecialistSet
 from nightdesk.domain.task import LEASE, Origin, Target, Task
 from nightdesk.domain.workspace_files import Snapshot
@@ -19,6 +17,7 @@ from tests.engine.examples import add
 from tests.fakes.clock import FakeClock, FakeDice
 from tests.fakes.functions import FakeFunctions
 from tests.fakes.model import ScriptedModel
+from tests.fakes.outbox_store import FakeOutboxStore
 from tests.fakes.snapshot import FakeSnapshot
 from tests.fakes.task_store import FakeTaskStore
 from tests.fakes.wake_ups import FakeWakeUps
@@ -45,6 +44,7 @@ class StagedTaskStore(FakeTaskStore):
         now: datetime,
         lease_until: datetime,
         reserved_micros: int,
+        charge: BudgetCharge | None = None,
     ) -> Task:
         rival, self.before_claim = self.before_claim, None
         if rival is not None:
@@ -56,6 +56,7 @@ class StagedTaskStore(FakeTaskStore):
             now=now,
             lease_until=lease_until,
             reserved_micros=reserved_micros,
+            charge=charge,
         )
 
 

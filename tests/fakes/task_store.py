@@ -11,19 +11,34 @@ from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
-from nightdesk.domain.engine import claimed, released, stepped
+from nightdesk.domain.engine import answered, claimed, released, settlement, stepped
 from nightdesk.domain.errors import (
+    BudgetSpentError,
     CancelRequestedError,
     ConditionFailedError,
+    GroupBusyError,
     InvalidInputError,
     LeaseLostError,
     NotClaimableError,
+    StaleTaskError,
 )
 from nightdesk.domain.outbox import OutboxRow
-from nightdesk.domain.ports import Candidate, ClaimView, Page, Progress, Release, Slot
+from nightdesk.domain.ports import (
+    BudgetCharge,
+    Candidate,
+    ClaimView,
+    Mail,
+    Page,
+    Progress,
+    Release,
+    Slot,
+    WorkspaceSettings,
+)
 from nightdesk.domain.session import Entry
 from nightdesk.domain.task import (
     QUEUE_TIMEOUT,
+    WAIT_TIMEOUT,
+    Hold,
     Origin,
     Priority,
     Task,
@@ -43,16 +58,38 @@ class FakeTaskStore:
         self.seen: set[str] = set()
         self.rows: dict[tuple[str, str], OutboxRow] = {}
         self.slot_rows = {number: Slot(number) for number in range(slot_count)}
+        #: Group to its running task and fence.
+        self.groups: dict[str, tuple[str, int]] = {}
+        #: (workspace, day) to tasks and micro-dollars used.
+        self.budgets: dict[tuple[str, str], tuple[int, int]] = {}
+        self.deleted: set[str] = set()
+        self.settings: dict[str, WorkspaceSettings] = {}
+        self.mail_rows: dict[tuple[str, int, int], Mail] = {}
+        self.waiting_for: dict[str, list[str]] = {}
         #: Called after a transaction has been checked and before it is applied; tests cut here.
         self.before_commit: Callable[[str], None] = lambda _name: None
 
     # Creating and reading --------------------------------------------------------------------
 
-    def create(self, task: Task, origin: Origin, *, seen_key: str | None = None) -> bool:
+    def create(
+        self,
+        task: Task,
+        origin: Origin,
+        *,
+        seen_key: str | None = None,
+        awaits: Sequence[Task] = (),
+    ) -> bool:
         with self._lock:
-            if task.id in self.tasks or seen_key in self.seen:
+            known = task.id in self.tasks or task.id in self.deleted
+            if known or seen_key in self.seen:
                 return False
+            current = [self.tasks.get(awaited.id) for awaited in awaits]
+            if any(a is None or a.status.is_terminal for a in current):
+                raise ConditionFailedError("a dependency has ended")
             self.before_commit("create")
+            for awaited in awaits:
+                self.tasks[awaited.id] = replace(self.tasks[awaited.id], has_dependants=True)
+                self.waiting_for.setdefault(awaited.id, []).append(task.id)
             self.tasks[task.id] = task
             self.origins[task.id] = origin
             if seen_key is not None:
@@ -98,20 +135,37 @@ class FakeTaskStore:
 
     def runnable(self, *, limit: int) -> list[Candidate]:
         with self._lock:
-            waiting = [
-                task
-                for task in self.tasks.values()
-                if task.status is TaskStatus.PENDING and task.run_after is None
-            ]
+            waiting = [task for task in self.tasks.values() if _in_line(task)]
         waiting.sort(key=lambda task: (task.rank, task.workspace_id, task.id))
         return [Candidate(task.id, task.workspace_id) for task in waiting[:limit]]
 
-    def view_for_claim(self, task_ids: Sequence[str]) -> ClaimView:
+    def count_ahead(self, task: Task, *, most: int) -> int:
+        with self._lock:
+            ahead = [t for t in self.tasks.values() if _in_line(t) and t.rank < task.rank]
+        return min(most, len(ahead))
+
+    def group_holder(self, group: str) -> str | None:
+        holder = self.groups.get(group)
+        return holder[0] if holder else None
+
+    def group_pending(self, group: str, *, limit: int) -> list[Task]:
+        with self._lock:
+            pending = [
+                t
+                for t in self.tasks.values()
+                if t.group == group and t.status is TaskStatus.PENDING
+            ]
+        return sorted(pending, key=lambda t: t.rank)[:limit]
+
+    def view_for_claim(
+        self, task_ids: Sequence[str], *, workspace_ids: Sequence[str] = ()
+    ) -> ClaimView:
         with self._lock:
             return ClaimView(
                 tasks={i: self.tasks[i] for i in task_ids if i in self.tasks},
                 origins={i: self.origins[i] for i in task_ids if i in self.origins},
                 slots=self.slots(),
+                settings={w: s for w, s in self.settings.items() if w in {*workspace_ids, "*"}},
             )
 
     def slots(self) -> tuple[Slot, ...]:
@@ -126,8 +180,16 @@ class FakeTaskStore:
         now: datetime,
         lease_until: datetime,
         reserved_micros: int,
+        charge: BudgetCharge | None = None,
     ) -> Task:
-        new = claimed(task, slot, now=now, lease_until=lease_until, reserved=reserved_micros)
+        new = claimed(
+            task,
+            slot,
+            now=now,
+            lease_until=lease_until,
+            reserved=reserved_micros,
+            charge=charge,
+        )
         with self._lock:
             held = self.slot_rows[slot.number]
             if task.status is TaskStatus.PENDING:
@@ -136,7 +198,18 @@ class FakeTaskStore:
                 slot_ok = (held.task_id, held.fence) == (task.id, task.fence)
             if not (slot_ok and self._as_read(task)):
                 raise NotClaimableError(task.id, "the task or its slot has changed")
+            holder = self.groups.get(task.group) if task.group else None
+            if holder is not None and holder != (task.id, task.fence):
+                raise GroupBusyError(task.id, holder[0])
+            if charge is not None:
+                self._demand_budget(task, charge)
             self.before_commit("claim")
+            if charge is not None:
+                tasks, micros = self.budgets.get((task.workspace_id, charge.day), (0, 0))
+                used = (tasks + charge.tasks, micros + charge.micros)
+                self.budgets[(task.workspace_id, charge.day)] = used
+            if task.group:
+                self.groups[task.group] = (task.id, new.fence)
             self._apply(task, new)
             self.slot_rows[slot.number] = Slot(slot.number, task.id, new.fence, message_id)
             return new
@@ -144,6 +217,7 @@ class FakeTaskStore:
     def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
         with self._lock:
             self._check_ours(task, cancellable=True)
+            self._check_news(task, dependants=False)
             if self._is_written(entry):
                 raise LeaseLostError(task.id)
             self.before_commit("step")
@@ -161,6 +235,7 @@ class FakeTaskStore:
     def release(self, task: Task, release: Release, *, now: datetime) -> Task:
         with self._lock:
             self._check_ours(task, cancellable=release.status is not TaskStatus.CANCELLED)
+            self._check_news(task, dependants=True)
             if release.entry is not None and self._is_written(release.entry):
                 raise LeaseLostError(task.id)
             self.before_commit("release")
@@ -176,24 +251,35 @@ class FakeTaskStore:
         *,
         now: datetime,
         rows: tuple[OutboxRow, ...] = (),
+        superseded_by: str | None = None,
     ) -> Task:
-        return self._leave_as_read(task, Release(status=status, error=error, rows=rows), now)
+        release = Release(status=status, error=error, rows=rows, superseded_by=superseded_by)
+        return self._leave_as_read(task, release, now)
 
     def end_expired(self, task: Task, release: Release, *, now: datetime) -> Task:
         return self._leave_as_read(task, release, now)
 
-    def request_cancel(self, task: Task, *, now: datetime) -> Task:
+    def request_cancel(
+        self, task: Task, *, now: datetime, superseded_by: str | None = None
+    ) -> Task:
         with self._lock:
             current = self.tasks.get(task.id)
             if not current or current.status is not TaskStatus.RUNNING or current.run != task.run:
                 raise ConditionFailedError(task.id)
-            self.tasks[task.id] = replace(current, cancel_requested=True, updated_at=now)
-            return self.tasks[task.id]
+            by = superseded_by or current.superseded_by
+            asked = replace(current, cancel_requested=True, updated_at=now, superseded_by=by)
+            self.tasks[task.id] = asked
+            return asked
+
+    def hold(self, task: Task, reason: Hold, *, until: datetime) -> None:
+        with self._lock:
+            if self._as_read(task):
+                self._apply(task, replace(task, held=reason, run_after=until))
 
     def make_runnable(self, task: Task, *, now: datetime) -> None:
         with self._lock:
             if self._as_read(task) and self.tasks[task.id].run_after == task.run_after:
-                self._apply(task, replace(task, run_after=None, queued_at=now))
+                self._apply(task, replace(task, run_after=None, held=None, queued_at=now))
 
     def edit(
         self,
@@ -230,6 +316,7 @@ class FakeTaskStore:
         with self._lock:
             self._demand_as_read(task)
             del self.tasks[task.id]
+            self.deleted.add(task.id)
 
     def free_slot(self, slot: Slot) -> None:
         with self._lock:
@@ -237,10 +324,56 @@ class FakeTaskStore:
             if (held.task_id, held.fence) == (slot.task_id, slot.fence):
                 self.slot_rows[slot.number] = Slot(slot.number)
 
+    def free_group(self, group: str, holder: str) -> None:
+        with self._lock:
+            if self.groups.get(group, ("", 0))[0] == holder:
+                del self.groups[group]
+
     def set_publication(self, task_id: str, publication: str) -> None:
         with self._lock:
             if task_id in self.tasks:
                 self.tasks[task_id] = replace(self.tasks[task_id], publication=publication)
+
+    # Messages, dependants, workspaces --------------------------------------------------------
+
+    def send_mail(self, task: Task, *, kind: str, text: str, by: str, now: datetime) -> Task:
+        with self._lock:
+            current = self.tasks.get(task.id)
+            if task.status is TaskStatus.RUNNING:
+                unchanged = current is not None and (
+                    (current.status, current.run, current.inbox)
+                    == (task.status, task.run, task.inbox)
+                )
+            else:
+                unchanged = self._as_read(task)
+            if not unchanged:
+                raise ConditionFailedError("it has changed since it was read")
+            new = answered(task, now=now)
+            self._apply(task, new)
+            self.mail_rows[(task.id, task.run, new.inbox)] = Mail(new.inbox, kind, text, by, now)
+            return new
+
+    def mail(self, task: Task) -> list[Mail]:
+        with self._lock:
+            return [
+                mail
+                for key, mail in sorted(self.mail_rows.items())
+                if key[:2] == (task.id, task.run) and mail.number > task.inbox_read
+            ]
+
+    def dependants(self, task_id: str) -> list[str]:
+        return list(self.waiting_for.get(task_id, []))
+
+    def dependants_settled(self, task: Task) -> None:
+        with self._lock:
+            if self._as_read(task):
+                self._apply(task, replace(task, has_dependants=False))
+
+    def workspace_settings(self, workspace_id: str) -> WorkspaceSettings:
+        return self.settings.get(workspace_id, WorkspaceSettings())
+
+    def set_workspace_settings(self, workspace_id: str, settings: WorkspaceSettings) -> None:
+        self.settings[workspace_id] = settings
 
     # Sweeping --------------------------------------------------------------------------------
 
@@ -250,9 +383,8 @@ class FakeTaskStore:
 
     def due(self, *, now: datetime, limit: int) -> list[Task]:
         with self._lock:
-            pending = [t for t in self.tasks.values() if t.status is TaskStatus.PENDING]
-        times = [(t.run_after or (t.queued_at or t.created_at) + QUEUE_TIMEOUT, t) for t in pending]
-        return [task for at, task in times if at <= now][:limit]
+            times = [(_due_at(task), task) for task in self.tasks.values()]
+        return [task for at, task in times if at is not None and at <= now][:limit]
 
     # The conditions --------------------------------------------------------------------------
 
@@ -260,12 +392,19 @@ class FakeTaskStore:
         current = self.tasks.get(task.id)
         if current is None:
             return False
-        same = (current.status, current.fence, current.lease_until) == (
-            task.status,
-            task.fence,
-            task.lease_until,
-        )
-        return same and (
+        same = [
+            (
+                t.status,
+                t.run,
+                t.cancel_requested,
+                t.fence,
+                t.lease_until,
+                t.inbox,
+                t.has_dependants,
+            )
+            for t in (current, task)
+        ]
+        return same[0] == same[1] and (
             task.status is not TaskStatus.PENDING or current.updated_at == task.updated_at
         )
 
@@ -283,6 +422,19 @@ class FakeTaskStore:
             raise LeaseLostError(task.id)
         if cancellable and current.cancel_requested:
             raise CancelRequestedError(task.id)
+
+    def _check_news(self, task: Task, *, dependants: bool) -> None:
+        current = self.tasks[task.id]
+        news = dependants and current.has_dependants != task.has_dependants
+        if news or current.inbox != task.inbox:
+            raise StaleTaskError(inbox=current.inbox, has_dependants=current.has_dependants)
+
+    def _demand_budget(self, task: Task, charge: BudgetCharge) -> None:
+        tasks, micros = self.budgets.get((task.workspace_id, charge.day), (0, 0))
+        too_many = charge.most_tasks is not None and tasks + charge.tasks > charge.most_tasks
+        too_dear = charge.most_micros is not None and micros + charge.micros > charge.most_micros
+        if (task.workspace_id, charge.day) in self.budgets and (too_many or too_dear):
+            raise BudgetSpentError(task.id)
 
     def _is_written(self, entry: Entry) -> bool:
         return (entry.task_id, entry.run, entry.seq) in self.journal
@@ -315,11 +467,34 @@ class FakeTaskStore:
             held = self.slot_rows[task.slot]
             assert (held.task_id, held.fence) == (task.id, task.fence), "a slot lost its task"
             self.slot_rows[task.slot] = Slot(task.slot)
+            if task.group:
+                assert self.groups.get(task.group) == (task.id, task.fence), "a group lost its task"
+                del self.groups[task.group]
+        if task.charged_day is not None:
+            tasks, micros = self.budgets[(task.workspace_id, task.charged_day)]
+            settled = (tasks, micros + settlement(task, release))
+            self.budgets[(task.workspace_id, task.charged_day)] = settled
         if release.entry is not None:
             self._append(release.entry)
         for row in release.rows:
             self.rows[(row.task_id, row.row)] = row
         return new
+
+
+def _in_line(task: Task) -> bool:
+    return task.status is TaskStatus.PENDING and task.run_after is None
+
+
+def _due_at(task: Task) -> datetime | None:
+    match task.status:
+        case TaskStatus.PENDING:
+            return task.run_after or (task.queued_at or task.created_at) + QUEUE_TIMEOUT
+        case TaskStatus.WAITING:
+            return (task.waiting_since or task.updated_at) + WAIT_TIMEOUT
+        case TaskStatus.RUNNING:
+            return None
+        case _:
+            return task.completed_at if task.has_dependants else None
 
 
 def _encode(owner: str, start: int) -> str:

@@ -183,6 +183,7 @@ def _task_store() -> "DynamoTaskStore":
             github=known.github_table,
             access=known.access_table,
             limits=known.limits_table,
+            workspaces=known.workspaces_table,
         )
     )
     return DynamoTaskStore(slot_count=known.executor_slots, retention=known.retention)

@@ -33,6 +33,7 @@ class Settings:
     github_table: str
     access_table: str
     limits_table: str
+    workspaces_table: str
     wake_up_queue_url: str
     sweeper_function: str
     github_poller_function: str
@@ -107,6 +108,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         github_table=text("GITHUB_TABLE"),
         access_table=text("ACCESS_TABLE"),
         limits_table=text("LIMITS_TABLE"),
+        workspaces_table=text("WORKSPACES_TABLE"),
         wake_up_queue_url=text("WAKE_UP_QUEUE_URL"),
         sweeper_function=text("SWEEPER_FUNCTION"),
         github_poller_function=text("GITHUB_POLLER_FUNCTION"),

@@ -6,11 +6,12 @@ None of these checks whether it may be done: that is the condition of the write 
 from dataclasses import replace
 from datetime import datetime
 
-from nightdesk.domain.ports import Progress, Release, Slot
+from nightdesk.domain.ports import BudgetCharge, Progress, Release, Slot
 from nightdesk.domain.session import Entry
 from nightdesk.domain.task import (
     ACTIVITY_MAX,
     ERROR_MESSAGE_MAX,
+    Hold,
     Task,
     TaskError,
     TaskStatus,
@@ -22,13 +23,23 @@ def session_id(task: Task) -> str:
     return f"ses_{task.id}_{task.run}"
 
 
-def claimed(task: Task, slot: Slot, *, now: datetime, lease_until: datetime, reserved: int) -> Task:
+def claimed(
+    task: Task,
+    slot: Slot,
+    *,
+    now: datetime,
+    lease_until: datetime,
+    reserved: int,
+    charge: BudgetCharge | None = None,
+) -> Task:
     """RUNNING under a new fence. What the last holder had set aside for a call that nobody knows
     the end of counts as spent.
     """
+    spent = task.cost_micros + task.reserved_micros
     return replace(
         task,
         status=TaskStatus.RUNNING,
+        held=None,
         attempts=task.attempts if task.continuing else task.attempts + 1,
         continuing=False,
         run_after=None,
@@ -37,8 +48,11 @@ def claimed(task: Task, slot: Slot, *, now: datetime, lease_until: datetime, res
         last_activity=now,
         result_session_id=session_id(task),
         error=None,
-        cost_micros=task.cost_micros + task.reserved_micros,
+        cost_micros=spent,
         reserved_micros=reserved,
+        charged_micros=charge.micros if charge else task.charged_micros,
+        charged_day=charge.day if charge else task.charged_day,
+        cost_at_claim=spent if charge else task.cost_at_claim,
         fence=task.fence + 1,
         lease_until=lease_until,
         slot=slot.number,
@@ -51,6 +65,7 @@ def stepped(task: Task, entry: Entry, progress: Progress, *, lease_until: dateti
     return replace(
         moved,
         last_entry=entry.seq,
+        inbox_read=task.inbox_read + progress.messages_read,
         updated_at=entry.at,
         last_activity=entry.at,
         lease_until=lease_until,
@@ -61,13 +76,19 @@ def released(task: Task, release: Release, *, now: datetime) -> Task:
     """Out of RUNNING (or ended without ever having run); the slot is free."""
     moved = _progressed(task, release.progress)
     pending = release.status is TaskStatus.PENDING
+    waiting = release.status is TaskStatus.WAITING
     return replace(
         moved,
         status=release.status,
         error=_bounded(release.error),
         run_after=release.run_after if pending else None,
         queued_at=now if pending else task.queued_at,
-        continuing=release.continuing,
+        held=Hold.DELAY if pending and release.run_after else None,
+        waiting_since=now if waiting else None,
+        continuing=release.continuing or waiting,
+        superseded_by=release.superseded_by or task.superseded_by,
+        charged_micros=0,
+        charged_day=None,
         hops=task.hops + 1 if release.hop else task.hops,
         completed_at=now if release.status.is_terminal else None,
         updated_at=now,
@@ -76,6 +97,28 @@ def released(task: Task, release: Release, *, now: datetime) -> Task:
         lease_until=None,
         slot=None,
     )
+
+
+def answered(task: Task, *, now: datetime) -> Task:
+    """A person has sent a message: a task that waited goes on, one that runs will take it in."""
+    if task.status is not TaskStatus.WAITING:
+        return replace(task, inbox=task.inbox + 1)
+    waited = now - (task.waiting_since or now)
+    return replace(
+        task,
+        status=TaskStatus.PENDING,
+        inbox=task.inbox + 1,
+        waiting_since=None,
+        waited_ms=task.waited_ms + int(waited.total_seconds() * 1000),
+        queued_at=now,
+        updated_at=now,
+    )
+
+
+def settlement(task: Task, release: Release) -> int:
+    """What to add to the budget that the claim charged: the real cost less what was charged."""
+    end = _progressed(task, release.progress)
+    return end.cost_micros - task.cost_at_claim - task.charged_micros
 
 
 def _progressed(task: Task, progress: Progress) -> Task:

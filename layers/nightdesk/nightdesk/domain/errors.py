@@ -123,5 +123,35 @@ class NotClaimableError(NightdeskError):
         self.reason = reason
 
 
+class GroupBusyError(NotClaimableError):
+    """Another task of the same concurrency group runs."""
+
+    def __init__(self, task_id: str, holder: str) -> None:
+        super().__init__(task_id, f"{holder} of its group runs")
+        self.holder = holder
+
+
+class BudgetSpentError(NotClaimableError):
+    """The workspace's budget of the day does not allow another task."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id, "the workspace's budget of the day is spent")
+
+
+class StaleTaskError(NightdeskError):
+    """A write was refused because fields that others own have changed; here they are as they are
+    now. The writer takes them over and writes again.
+    """
+
+    def __init__(self, *, inbox: int, has_dependants: bool) -> None:
+        super().__init__("the task has changed in fields that others own")
+        self.inbox = inbox
+        self.has_dependants = has_dependants
+
+
+class NewMessagesError(NightdeskError):
+    """People have sent messages that the session has not taken in; nothing was written."""
+
+
 class UnavailableError(TransientError):
     """A dependency (AWS, a provider, GitHub) did not answer in time or answered 5xx."""

@@ -18,7 +18,7 @@ RETRY_AFTER = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 
 
 
 class OutboxState(StrEnum):
-    """PENDING waits for its next try; DONE and DEAD are final (people may send a DEAD one again)."""
+    """PENDING waits for its next try; DONE and DEAD are final (people may send DEAD again)."""
 
     PENDING = "PENDING"
     DONE = "DONE"

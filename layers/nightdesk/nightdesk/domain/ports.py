@@ -2,7 +2,7 @@
 set of tests that both pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +13,15 @@ from nightdesk.domain.model import Usage
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.session import Entry
 from nightdesk.domain.specialist import SpecialistSet
-from nightdesk.domain.task import Origin, Priority, Target, Task, TaskError, TaskStatus
+from nightdesk.domain.task import (
+    Hold,
+    Origin,
+    Priority,
+    Target,
+    Task,
+    TaskError,
+    TaskStatus,
+)
 from nightdesk.domain.workspace_files import Snapshot
 
 
@@ -42,6 +50,40 @@ class Slot:
     message_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSettings:
+    """What a workspace's owners have set; None = no bound. `*` is the whole deployment's row."""
+
+    paused: bool = False
+    tasks_per_day: int | None = None
+    cost_micros_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetCharge:
+    """What a claim charges to its workspace's budget of the day (UTC, `2026-11-21`).
+
+    `micros` is the most that the task may still cost; `tasks` is 1 for the first claim of a run.
+    """
+
+    day: str
+    micros: int
+    tasks: int
+    most_micros: int | None = None
+    most_tasks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A person's message to a session. `kind`: `text`, `approve` or `deny`; `number` from 1."""
+
+    number: int
+    kind: str
+    text: str
+    by: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A row of the runnable index: best first."""
@@ -57,6 +99,8 @@ class ClaimView:
     tasks: dict[str, Task]
     origins: dict[str, Origin]
     slots: tuple[Slot, ...]
+    #: By workspace id, for the workspaces asked for and `*`; absent = nothing is set.
+    settings: Mapping[str, WorkspaceSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +111,7 @@ class Progress:
     tool_calls: int = 0
     usage: Usage = field(default_factory=Usage)
     cost_micros: int = 0
+    messages_read: int = 0
     #: Set aside for the next model call; replaces what was set aside before.
     reserved_micros: int = 0
 
@@ -83,6 +128,7 @@ class Release:
     run_after: datetime | None = None
     continuing: bool = False
     hop: bool = False
+    superseded_by: str | None = None
     progress: Progress = field(default_factory=Progress)
     entry: Entry | None = None
     rows: tuple[OutboxRow, ...] = ()
@@ -101,10 +147,23 @@ class TaskStore(Protocol):
 
     # Creating and reading --------------------------------------------------------------------
 
-    def create(self, task: Task, origin: Origin, *, seen_key: str | None = None) -> bool:
+    def create(
+        self,
+        task: Task,
+        origin: Origin,
+        *,
+        seen_key: str | None = None,
+        awaits: Sequence[Task] = (),
+    ) -> bool:
         """Put a new PENDING task, its origin and (for events) the `seen` row in one transaction.
 
+        `awaits` are the unfinished tasks, as they were read, whose end the new one waits for; they
+        are marked in the same transaction, so that none can end without looking after it.
+
         Returns False, and writes nothing, when the task's id or the seen key exists already.
+
+        Raises:
+            ConditionFailedError: one of `awaits` has ended, or is gone.
         """
         ...
 
@@ -137,8 +196,12 @@ class TaskStore(Protocol):
         """The best few of the runnable index (eventually consistent)."""
         ...
 
-    def view_for_claim(self, task_ids: Sequence[str]) -> ClaimView:
-        """These tasks, their origins and all slots, in one consistent read."""
+    def view_for_claim(
+        self, task_ids: Sequence[str], *, workspace_ids: Sequence[str] = ()
+    ) -> ClaimView:
+        """These tasks, their origins, all slots and these workspaces' settings, in one
+        consistent read.
+        """
         ...
 
     def slots(self) -> tuple[Slot, ...]: ...
@@ -152,15 +215,33 @@ class TaskStore(Protocol):
         now: datetime,
         lease_until: datetime,
         reserved_micros: int,
+        charge: BudgetCharge | None = None,
     ) -> Task:
         """Take the task, as it was read, into the slot, as it was read; raises the fence.
 
         The task is PENDING and the slot free, or the task is RUNNING with an expired lease and
-        holds this slot. Returns the task as it is now.
+        holds this slot. Its group's slot and the budget's charge are in the same transaction.
+        Returns the task as it is now.
 
         Raises:
+            GroupBusyError, BudgetSpentError: that stood in the way.
             NotClaimableError: the task or the slot has changed since it was read.
         """
+        ...
+
+    def hold(self, task: Task, reason: Hold, *, until: datetime) -> None:
+        """Take a PENDING task out of the line; the sweeper looks at it when `until` has come.
+
+        Harmless when somebody else has changed it meanwhile.
+        """
+        ...
+
+    def group_holder(self, group: str) -> str | None:
+        """The id of the group's running task (consistent read)."""
+        ...
+
+    def group_pending(self, group: str, *, limit: int) -> list[Task]:
+        """PENDING tasks of the group, best rank first (the index may lag)."""
         ...
 
     def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
@@ -168,6 +249,7 @@ class TaskStore(Protocol):
 
         Raises:
             CancelRequestedError: a person has cancelled the task; nothing was written.
+            StaleTaskError: a message has come that `task.inbox` does not count.
             LeaseLostError: the fence is not ours any more, or the task has ended.
         """
         ...
@@ -187,8 +269,38 @@ class TaskStore(Protocol):
 
         Raises:
             CancelRequestedError, LeaseLostError: as `step`.
+            StaleTaskError: a message has come, or a task that depends on this one.
         """
         ...
+
+    # Messages and dependants -----------------------------------------------------------------
+
+    def send_mail(self, task: Task, *, kind: str, text: str, by: str, now: datetime) -> Task:
+        """Put a message for the session of a RUNNING or WAITING task, as it was read; one that
+        waits goes PENDING.
+
+        Raises:
+            ConditionFailedError: it has changed since it was read.
+        """
+        ...
+
+    def mail(self, task: Task) -> list[Mail]:
+        """The messages of this run that the session has not taken in, in their order."""
+        ...
+
+    def dependants(self, task_id: str) -> list[str]:
+        """Ids of the tasks that wait, or waited, for this one's end."""
+        ...
+
+    def dependants_settled(self, task: Task) -> None:
+        """Note that an ended task's dependants were looked after; harmless when repeated."""
+        ...
+
+    # Workspaces ------------------------------------------------------------------------------
+
+    def workspace_settings(self, workspace_id: str) -> WorkspaceSettings: ...
+
+    def set_workspace_settings(self, workspace_id: str, settings: WorkspaceSettings) -> None: ...
 
     # Without a session -----------------------------------------------------------------------
 
@@ -200,6 +312,7 @@ class TaskStore(Protocol):
         *,
         now: datetime,
         rows: tuple[OutboxRow, ...] = (),
+        superseded_by: str | None = None,
     ) -> Task:
         """End a task that no session holds: PENDING, WAITING, or an orphan (RUNNING, no slot).
 
@@ -217,7 +330,9 @@ class TaskStore(Protocol):
         """
         ...
 
-    def request_cancel(self, task: Task, *, now: datetime) -> Task:
+    def request_cancel(
+        self, task: Task, *, now: datetime, superseded_by: str | None = None
+    ) -> Task:
         """Ask the session of a RUNNING task to stop.
 
         Raises:
@@ -255,7 +370,7 @@ class TaskStore(Protocol):
         ...
 
     def delete(self, task: Task) -> None:
-        """Remove a task that does not run.
+        """Remove a task that does not run. Its id stays taken for as long as its journal is kept.
 
         Raises:
             ConditionFailedError: it has started meanwhile.
@@ -264,6 +379,13 @@ class TaskStore(Protocol):
 
     def free_slot(self, slot: Slot) -> None:
         """Free a slot whose task is gone or runs no more, if it is still as it was read.
+
+        Only a row removed or changed by hand can leave one behind.
+        """
+        ...
+
+    def free_group(self, group: str, holder: str) -> None:
+        """Free a group whose holder is gone or runs no more, if it is still that one's.
 
         Only a row removed or changed by hand can leave one behind.
         """
@@ -280,7 +402,13 @@ class TaskStore(Protocol):
         ...
 
     def due(self, *, now: datetime, limit: int) -> list[Task]:
-        """PENDING and WAITING tasks whose time to be looked at has come."""
+        """Tasks whose time to be looked at has come: PENDING and WAITING ones, and ended ones
+        whose dependants nobody has looked after yet.
+        """
+        ...
+
+    def count_ahead(self, task: Task, *, most: int) -> int:
+        """How many runnable tasks stand before this one in line, counted to `most`."""
         ...
 
 
@@ -358,11 +486,13 @@ PriceOf = Callable[[str, Usage], int | None]
 """Model id and usage to millionths of a dollar; None = no price is known for this model."""
 
 __all__ = [
+    "BudgetCharge",
     "Candidate",
     "ClaimView",
     "Clock",
     "Dice",
     "IssueReader",
+    "Mail",
     "OutboxStore",
     "Page",
     "PriceOf",
@@ -373,4 +503,5 @@ __all__ = [
     "Specialists",
     "TaskStore",
     "WakeUps",
+    "WorkspaceSettings",
 ]

@@ -8,6 +8,7 @@ from nightdesk.domain.task import (
     ORPHAN_AFTER,
     ORPHAN_MESSAGE,
     QUEUE_TIMEOUT,
+    WAIT_TIMEOUT,
     Task,
     TaskError,
     TaskStatus,
@@ -47,6 +48,11 @@ def orphan_error(task: Task, now: datetime) -> TaskError | None:
     if task.lease_until is not None or now - since < ORPHAN_AFTER:
         return None
     return TaskError(ErrorCode.TASK_ORPHANED, ORPHAN_MESSAGE)
+
+
+def wait_error() -> TaskError:
+    days = int(WAIT_TIMEOUT / timedelta(days=1))
+    return TaskError(ErrorCode.WAIT_EXPIRED, f"Nobody answered within {days} days")
 
 
 def queue_error(task: Task, now: datetime) -> TaskError | None:

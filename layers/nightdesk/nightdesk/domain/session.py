@@ -4,6 +4,9 @@ Entry kinds and their `data`:
     turn     {"message": Message, "model": str, "usage": {...}}       a model turn that calls tools
     tool     {"toolUseId": str, "name": str, "text": str, "isError": bool, "intent"?: {...}}
     note     {"text": str, "by": str}                                 a person's message
+    wait     {"reason": "approval" | "question", "toolUseId"?: str, "text": str}
+             a person is asked: about this tool call, or (without one) about the final answer
+    answer   {"decision": "approve" | "deny" | "reply", "text": str, "by": str}   what they said
     handover {"reason": str}                                          released between two steps
     failure  {"code": str, "message": str, "retry": bool}             an attempt that failed
     output   {"result": str, "message": Message, "model": str, "intents": [...]}   the final answer
@@ -25,6 +28,8 @@ class EntryKind(StrEnum):
     TURN = "turn"
     TOOL = "tool"
     NOTE = "note"
+    WAIT = "wait"
+    ANSWER = "answer"
     HANDOVER = "handover"
     FAILURE = "failure"
     OUTPUT = "output"
@@ -50,6 +55,13 @@ class Session:
     turns: int = 0
     last_seq: int = 0
     output: str | None = None
+    #: What a person is asked, as journalled; None when nobody is.
+    question: Mapping[str, Any] | None = None
+    #: A final answer that waits for its approval, or has it.
+    proposed_answer: Message | None = None
+    answer_approved: bool = False
+    #: What people have said about tool calls, by toolUseId.
+    decisions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Intents in the order in which they were proposed.
     intents: list[Mapping[str, Any]] = field(default_factory=list)
     _open_calls: list[Block] = field(default_factory=list)
@@ -91,6 +103,10 @@ class Session:
                 self._take_result(entry.data)
             case EntryKind.NOTE:
                 self._take_note(entry.data["text"])
+            case EntryKind.WAIT:
+                self.question = entry.data
+            case EntryKind.ANSWER:
+                self._take_answer(entry.data)
             case EntryKind.OUTPUT:
                 self.output = entry.data["result"]
             case EntryKind.HANDOVER | EntryKind.FAILURE:
@@ -101,6 +117,8 @@ class Session:
         self.messages.append(message)
         self._open_calls = [b["toolUse"] for b in message["content"] if "toolUse" in b]
         self._results = []
+        self.proposed_answer = None if self._open_calls else message
+        self.answer_approved = False
 
     def _take_result(self, data: Mapping[str, Any]) -> None:
         call = self._open_calls.pop(0)
@@ -122,8 +140,19 @@ class Session:
             self.messages.append({"role": "user", "content": [*self._results, *notes]})
             self._results, self._notes = [], []
 
+    def _take_answer(self, data: Mapping[str, Any]) -> None:
+        """A decision on a tool call is used when the call runs; one on the answer, at once."""
+        asked, self.question = self.question or {}, None
+        if (call_id := asked.get("toolUseId")) is not None:
+            self.decisions[call_id] = data
+        elif data["decision"] == "approve":
+            self.answer_approved = True
+        else:
+            self._take_note(f"A person declined to publish this answer: {data['text']}")
+
     def _take_note(self, text: str) -> None:
         """A message between a tool call and its result must wait for the result."""
+        self.proposed_answer = None
         if self._open_calls:
             self._notes.append(text)
         elif self.messages[-1]["role"] == "user":

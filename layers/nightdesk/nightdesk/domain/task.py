@@ -80,6 +80,24 @@ class TriggerSource(StrEnum):
     A2A = "a2a"
 
 
+class Hold(StrEnum):
+    """Why a PENDING task is absent from the line until its `run_after`."""
+
+    DELAY = "delay"
+    GROUP = "group"
+    DEPENDENCIES = "dependencies"
+    BUDGET = "budget"
+    PAUSED = "paused"
+
+
+class OnDependencyFailure(StrEnum):
+    """What becomes of a task when one that it depends on does not complete."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    RUN_ANYWAY = "run-anyway"
+
+
 # Bounds of what callers may ask for; the API names them in its errors.
 TITLE_MAX = 120
 PROMPT_MAX = 100_000
@@ -89,6 +107,9 @@ ID_MAX = 100
 MAX_ATTEMPTS_MIN, MAX_ATTEMPTS_MAX, MAX_ATTEMPTS_DEFAULT = 1, 10, 3
 TIMEOUT_MS_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_DEFAULT = 1_000, 1_800_000, 300_000
 RUN_AFTER_MAX = timedelta(days=90)
+DEPENDENCIES_MAX = 20
+MESSAGE_MAX = 10_000
+GROUP_MAX = 100
 
 # The clocks of the engine (design, section 4, rule 4).
 LEASE = timedelta(seconds=30)
@@ -98,6 +119,12 @@ VISIBILITY_RENEWAL = timedelta(seconds=10)
 #: RUNNING with neither session nor lease for this long is an orphan (predecessors 1.6, path d).
 ORPHAN_AFTER = timedelta(minutes=5)
 QUEUE_TIMEOUT = timedelta(hours=24)
+#: How long a task waits for a person.
+WAIT_TIMEOUT = timedelta(days=7)
+#: How long a task that something else holds back is left alone before the sweeper looks again.
+HOLD_FOR = timedelta(minutes=5)
+#: What a task without a limit of its own counts for in its workspace's budget of the day.
+DEFAULT_COST_CAP_MICROS = 1_000_000
 
 ORPHAN_MESSAGE = "Orphaned task: dispatch failed without creating a session"
 
@@ -131,6 +158,7 @@ class Task:
     #: Not before this time. While it is set, the task is absent from the runnable index; whoever
     #: finds that its time has come removes it.
     run_after: datetime | None = None
+    held: Hold | None = None
     #: When it last became PENDING; the queue timeout counts from here.
     queued_at: datetime | None = None
     started_at: datetime | None = None
@@ -147,6 +175,13 @@ class Task:
     #: What the next model call may cost at most, set aside before it is made.
     reserved_micros: int = 0
     publication: str | None = None
+    #: At most one task of a group runs at a time; the name includes the workspace.
+    group: str | None = None
+    #: A newer task of the group ends the older ones instead of waiting for them.
+    supersedes: bool = False
+    superseded_by: str | None = None
+    context_id: str | None = None
+    waiting_since: datetime | None = None
 
     # Of the engine; not shown to callers.
     #: Counts retries by people; the journal's keys begin with it.
@@ -162,6 +197,18 @@ class Task:
     continuing: bool = False
     #: Hand-overs in this run.
     hops: int = 0
+    #: Time that this run has spent waiting for people; not counted against the timeout.
+    waited_ms: int = 0
+    #: Messages that people have sent to this run, and how many the session has taken in.
+    inbox: int = 0
+    inbox_read: int = 0
+    #: Another task depends on this one; whoever ends it must look after that.
+    has_dependants: bool = False
+    #: What the claim charged to the workspace's budget of which day; settled by the release.
+    charged_micros: int = 0
+    charged_day: str | None = None
+    #: `cost_micros` when the claim charged it.
+    cost_at_claim: int = 0
 
     @property
     def rank(self) -> datetime:
@@ -173,7 +220,7 @@ class Task:
         """When the task has run for too long, counted from the first start of this run."""
         if self.started_at is None:
             return None
-        return self.started_at + timedelta(milliseconds=self.timeout_ms)
+        return self.started_at + timedelta(milliseconds=self.timeout_ms + self.waited_ms)
 
     def is_due(self, now: datetime) -> bool:
         """Whether `run_after` allows a start."""
@@ -205,6 +252,15 @@ class Task:
             cost_micros=0,
             reserved_micros=0,
             publication=None,
+            held=None,
+            superseded_by=None,
+            waiting_since=None,
+            waited_ms=0,
+            inbox=0,
+            inbox_read=0,
+            charged_micros=0,
+            charged_day=None,
+            cost_at_claim=0,
             last_entry=0,
             cancel_requested=False,
             continuing=False,
@@ -261,6 +317,12 @@ class Origin:
     allowed_labels: tuple[str, ...] = ()
     target: Target | None = None
     trigger: Trigger | None = None
+    #: Tools and intents that a person must approve before they take effect.
+    approvals: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    on_dependency_failure: OnDependencyFailure = OnDependencyFailure.FAIL
+    #: Whether the outputs of `depends_on` are quoted in the prompt, as data.
+    quotes_outputs: bool = False
     #: Random; marks where untrusted text begins and ends in this task's prompts.
     delimiter: str = ""
     #: SHA-256 of the request that made it, to tell a repeated Idempotency-Key from a clash.

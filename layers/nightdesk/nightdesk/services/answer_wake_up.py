@@ -2,10 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from nightdesk.domain.ports import WakeUps
+from nightdesk.domain.task import Task
 from nightdesk.services.claim_task import WakeUp, claim_next
+from nightdesk.services.concurrency_groups import pass_group_on
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.run_session import run_session
+from nightdesk.services.settle_dependants import settle_dependants
 
 #: How long before the invocation's end a session is handed over: enough to abort a call, write
 #: the release and send the wake-up, with every retry of each.
@@ -15,18 +17,23 @@ HAND_OVER_MARGIN = timedelta(seconds=45)
 def answer_wake_up(wake_up: WakeUp, *, ports: ExecutorPorts, deadline: datetime) -> None:
     """Claim the task that should run now and run its session; `deadline` is the invocation's end.
 
-    Returning means that the message is done with. Raising UnavailableError before a claim returns
-    it to the queue.
+    Returning means that the message is done with. Raising UnavailableError returns it to the
+    queue: its next executor finds the slot that it had claimed.
     """
     hand_over_at = deadline - HAND_OVER_MARGIN
     claimed = claim_next(wake_up, ports=ports, give_up_at=hand_over_at)
     if claimed is None:
         return
-    run_session(claimed.task, claimed.origin, ports=ports, hand_over_at=hand_over_at)
+    left = run_session(claimed.task, claimed.origin, ports=ports, hand_over_at=hand_over_at)
+    if left is not None:
+        _look_after_others(left, ports)
     if claimed.others_wait:
-        _pass_on(ports.wake_ups, claimed.task.id)
+        # A slot is free now and another task was waiting; the id is only a hint.
+        ports.wake_ups.send(claimed.task.id)
 
 
-def _pass_on(wake_ups: WakeUps, task_id: str) -> None:
-    """A slot is free now and another task was waiting; the id is only a hint."""
-    wake_ups.send(task_id)
+def _look_after_others(left: Task, ports: ExecutorPorts) -> None:
+    """Whatever waited for this task. Killed before or within: the sweeper finds them due."""
+    pass_group_on(left, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
+    if left.status.is_terminal:
+        settle_dependants(left, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)

@@ -7,7 +7,7 @@ model call that is under way.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -19,15 +19,17 @@ from nightdesk.domain.errors import (
     ErrorCode,
     HandOverError,
     LeaseLostError,
+    NewMessagesError,
     NightdeskError,
     PermanentError,
+    StaleTaskError,
     UnavailableError,
 )
 from nightdesk.domain.model import CallControl
 from nightdesk.domain.ports import Clock, Progress, Release, TaskStore
 from nightdesk.domain.recovery import is_past_deadline, timeout_error
 from nightdesk.domain.session import Entry, EntryKind
-from nightdesk.domain.task import HEARTBEAT_AFTER, LEASE, Task
+from nightdesk.domain.task import HEARTBEAT_AFTER, LEASE, Task, TaskStatus
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +105,9 @@ class HeldTask:
         with self._lock:
             entry = self._next_entry(kind, data)
             until = entry.at + LEASE
-            self.task = self._tasks.step(self.task, entry, progress, lease_until=until)
+            self.task = self._fresh(
+                lambda task: self._tasks.step(task, entry, progress, lease_until=until)
+            )
             self._last_write = entry.at
             self.steps_here += 1
             return entry
@@ -113,10 +117,32 @@ class HeldTask:
         return self._next_entry(kind, data)
 
     def release(self, release: Release) -> Task:
-        """Move the task out of RUNNING. Raises as `TaskStore.release`."""
+        """Move the task out of RUNNING.
+
+        Raises:
+            NewMessagesError: it would complete or wait although a person has said something.
+            CancelRequestedError, LeaseLostError: nothing was written.
+        """
+
+        def write(task: Task) -> Task:
+            heeds = release.status in (TaskStatus.COMPLETED, TaskStatus.WAITING)
+            if heeds and task.inbox > task.inbox_read:
+                raise NewMessagesError(task.id)
+            return self._tasks.release(task, release, now=self._clock.now())
+
         with self._lock:
-            self.task = self._tasks.release(self.task, release, now=self._clock.now())
+            self.task = self._fresh(write)
             return self.task
+
+    def _fresh(self, write: Callable[[Task], Task]) -> Task:
+        """Write; when others have changed their fields of the task, take those over and again."""
+        while True:
+            try:
+                return write(self.task)
+            except StaleTaskError as stale:
+                self.task = replace(
+                    self.task, inbox=stale.inbox, has_dependants=stale.has_dependants
+                )
 
     def _next_entry(self, kind: EntryKind, data: dict[str, Any]) -> Entry:
         seq = self.task.last_entry + 1

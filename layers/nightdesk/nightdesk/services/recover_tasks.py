@@ -13,9 +13,10 @@ from datetime import datetime
 from nightdesk.domain.errors import ConditionFailedError, UnavailableError
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.ports import Release, Slot
-from nightdesk.domain.recovery import end_of_expired, orphan_error, queue_error
-from nightdesk.domain.task import Task, TaskError, TaskStatus
+from nightdesk.domain.recovery import end_of_expired, orphan_error, queue_error, wait_error
+from nightdesk.domain.task import HOLD_FOR, Hold, Task, TaskError, TaskStatus
 from nightdesk.services.engine_ports import SweeperPorts
+from nightdesk.services.settle_dependants import look_after, settle_dependants
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,19 @@ def _look_at_running(ports: SweeperPorts, report: SweepReport) -> SweepReport:
 def _recover(task: Task, ports: SweeperPorts, now: datetime, report: SweepReport) -> SweepReport:
     """A lease has run out and no redelivery has come for it: end the task, or put it in line."""
     end = end_of_expired(task, now) or Release(status=TaskStatus.PENDING)
-    if not _done(lambda: ports.tasks.end_expired(task, end, now=now)):
+    held = task if _has_its_slot(task, ports) else replace(task, slot=None)
+    if not _done(lambda: ports.tasks.end_expired(held, end, now=now)):
         return report
     logger.warning("[BGWorker] Task %s lost its executor: now %s", task.id, end.status.value)
     return replace(report, recovered=report.recovered + 1)
+
+
+def _has_its_slot(task: Task, ports: SweeperPorts) -> bool:
+    """False only if its slot's row was removed or given away by hand."""
+    return any(
+        (slot.number, slot.task_id, slot.fence) == (task.slot, task.id, task.fence)
+        for slot in ports.tasks.slots()
+    )
 
 
 def _free_lost_slots(ports: SweeperPorts) -> None:
@@ -93,13 +103,53 @@ def _holds(task: Task, slot: Slot) -> bool:
 def _look_at_due(ports: SweeperPorts, report: SweepReport) -> SweepReport:
     now = ports.clock.now()
     for task in ports.tasks.due(now=now, limit=_AT_ONCE):
-        if (error := queue_error(task, now)) is not None:
-            if _failed(task, error, ports, now):
-                report = replace(report, failed=report.failed + 1)
-        elif task.status is TaskStatus.PENDING and task.run_after is not None:
-            ports.tasks.make_runnable(task, now=now)
-            report = replace(report, released=report.released + 1)
+        match task.status:
+            case TaskStatus.PENDING:
+                report = _look_at_pending(task, ports, now, report)
+            case TaskStatus.WAITING:
+                if _failed(task, wait_error(), ports, now):
+                    report = replace(report, failed=report.failed + 1)
+            case TaskStatus.RUNNING:
+                pass  # claimed since the index was read
+            case _:
+                _settle(task, ports)
     return report
+
+
+def _look_at_pending(
+    task: Task, ports: SweeperPorts, now: datetime, report: SweepReport
+) -> SweepReport:
+    if (error := queue_error(task, now)) is not None:
+        failed = _failed(task, error, ports, now)
+        return replace(report, failed=report.failed + failed)
+    if task.held is Hold.DEPENDENCIES:
+        # Whoever ended the last of them was killed before it could look after this one.
+        ports.tasks.hold(task, Hold.DEPENDENCIES, until=now + HOLD_FOR)
+        look_after(task.id, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
+        return report
+    if task.held is Hold.GROUP and task.group and _group_is_busy(task.group, ports):
+        ports.tasks.hold(task, Hold.GROUP, until=now + HOLD_FOR)
+        return report
+    if task.run_after is None:
+        return report
+    ports.tasks.make_runnable(task, now=now)
+    return replace(report, released=report.released + 1)
+
+
+def _group_is_busy(group: str, ports: SweeperPorts) -> bool:
+    """Whether its holder runs; a group that a row changed by hand has left behind is freed."""
+    holder_id = ports.tasks.group_holder(group)
+    if holder_id is None:
+        return False
+    holder = ports.tasks.get(holder_id)
+    if holder is not None and holder.status is TaskStatus.RUNNING:
+        return True
+    ports.tasks.free_group(group, holder_id)
+    return False
+
+
+def _settle(ended: Task, ports: SweeperPorts) -> None:
+    settle_dependants(ended, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
 
 
 def _wake(ports: SweeperPorts) -> int:

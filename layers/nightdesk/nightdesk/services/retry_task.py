@@ -24,7 +24,10 @@ def retry_task(task_id: str, *, key: ApiKey, ports: ApiPorts) -> Task:
         try:
             again = ports.tasks.start_new_run(task, now=ports.clock.now())
         except ConditionFailedError:
-            continue  # somebody else has retried or deleted it; look again
+            begun = ports.tasks.get(task_id)
+            if begun is None or begun.run != task.run + 1:
+                continue  # deleted, or moved on; look again
+            again = begun  # somebody else was quicker, or the answer to our own write was lost
         wake(again, ports)
         return again
     raise keeps_changing()

@@ -18,12 +18,21 @@ from nightdesk.domain.errors import (
     ErrorCode,
     HandOverError,
     LeaseLostError,
+    NewMessagesError,
     NightdeskError,
     PermanentError,
     TransientError,
     TryLaterError,
 )
-from nightdesk.domain.intents import ProposeLabels, final_intents, outbox_rows
+from nightdesk.domain.intents import (
+    ASK,
+    COMMENT,
+    PROPOSED_BY,
+    ProposeLabels,
+    final_intents,
+    outbox_rows,
+    question_of,
+)
 from nightdesk.domain.model import (
     Block,
     ModelRequest,
@@ -32,7 +41,7 @@ from nightdesk.domain.model import (
     Usage,
     invalid_input,
 )
-from nightdesk.domain.ports import Progress, Release
+from nightdesk.domain.ports import Mail, Progress, Release
 from nightdesk.domain.recovery import MAX_HOPS
 from nightdesk.domain.retry import backoff
 from nightdesk.domain.session import EntryKind, Session
@@ -135,15 +144,67 @@ class _SessionRun:
     def until_end(self) -> None:
         while True:
             self.held.check()
-            call = self.session.next_call
-            if call is not None:
+            self._take_mail()
+            if (call := self.session.next_call) is not None:
+                if (question := self._question_about(call)) is not None:
+                    if self._wait(question):
+                        return
+                    continue
                 self._run_tool(call)
-                continue
-            turn = self._ask_model()
-            if not turn.tool_uses:
-                self._finish(turn)
-                return
-            self._take_turn(turn)
+            elif self.session.proposed_answer is not None:
+                if self._publish_proposed():
+                    return
+            else:
+                turn = self._ask_model()
+                if not turn.tool_uses and self._finish(turn):
+                    return
+                if turn.tool_uses:
+                    self._take_turn(turn)
+
+    # People ----------------------------------------------------------------------------------
+
+    def _take_mail(self) -> None:
+        """Journal what people have said since, in their order."""
+        task = self.held.task
+        if task.inbox == task.inbox_read:
+            return
+        for mail in self.ports.tasks.mail(task):
+            kind, data = _entry_of_mail(mail, self.session)
+            self.session.apply(self.held.step(kind, data, Progress(messages_read=1)))
+
+    def _question_about(self, call: Block) -> dict[str, Any] | None:
+        """What a person must be asked before this call may run; None = nothing, or it was."""
+        if call["toolUseId"] in self.session.decisions or call["name"] not in self.tools:
+            return None
+        about = {"toolUseId": call["toolUseId"]}
+        if call["name"] == ASK and (question := question_of(call["input"])):
+            return {**about, "reason": "question", "text": question}
+        if call["name"] in self._tools_to_approve():
+            return {**about, "reason": "approval", "text": self._activity(call)}
+        return None
+
+    def _tools_to_approve(self) -> set[str]:
+        return {PROPOSED_BY.get(name, name) for name in self.origin.approvals}
+
+    def _wait(self, question: dict[str, Any]) -> bool:
+        """Leave RUNNING until a person answers; False when somebody has just said something."""
+        entry = self.held.end_entry(EntryKind.WAIT, question)
+        progress = Progress(activity=f"Waiting: {question['text']}")
+        try:
+            self.held.release(Release(status=TaskStatus.WAITING, entry=entry, progress=progress))
+        except NewMessagesError:
+            return False
+        logger.info("[BGWorker] Task %s WAITING for a person", self.held.task.id)
+        return True
+
+    def _publish_proposed(self) -> bool:
+        """Complete with an answer that was approved, or ask for its approval."""
+        message = self.session.proposed_answer
+        assert message is not None
+        turn = ModelTurn(message, StopReason.END_TURN, Usage(), self._model_id())
+        if self.session.answer_approved or not self._answer_needs_approval():
+            return self._complete(turn, Progress())
+        return self._wait({"reason": "approval", "text": turn.text})
 
     # Tools -----------------------------------------------------------------------------------
 
@@ -175,6 +236,12 @@ class _SessionRun:
             return ToolResult(f"There is no tool {call['name']!r}. Tools: {known}.", is_error=True)
         if (invalid := invalid_input(call)) is not None:
             return ToolResult(f"The input was not a JSON object: {invalid}", is_error=True)
+        if (decision := self.session.decisions.get(call["toolUseId"])) is not None:
+            said = str(decision["text"])
+            if call["name"] == ASK:
+                return ToolResult(said or "(no answer)")
+            if decision["decision"] != "approve":
+                return ToolResult(f"A person did not approve this: {said}", is_error=True)
         if self.interrupted is call and not tool.idempotent:
             return ToolResult("interrupted, outcome unknown", is_error=True)
         return tool.run(call["input"])
@@ -245,11 +312,30 @@ class _SessionRun:
 
     # The end ---------------------------------------------------------------------------------
 
-    def _finish(self, turn: ModelTurn) -> None:
+    def _finish(self, turn: ModelTurn) -> bool:
+        """End with the model's last turn; False when the session goes on after all."""
         progress = Progress(usage=turn.usage, cost_micros=self._cost_of(turn))
         if (failure := _failure_of(turn)) is not None:
             self._end(TaskStatus.FAILED, progress, error=failure)
-            return
+            return True
+        if self._answer_needs_approval():
+            self._propose(turn, progress)
+            return False
+        if self._complete(turn, progress):
+            return True
+        self._propose(turn, progress)
+        return False
+
+    def _answer_needs_approval(self) -> bool:
+        return COMMENT in self.origin.approvals and self.origin.allows(COMMENT) > 0
+
+    def _propose(self, turn: ModelTurn, progress: Progress) -> None:
+        """Journal an answer that is not the end yet."""
+        data = {"message": turn.message, "model": turn.model_id, "usage": _usage_of(turn)}
+        self.session.apply(self.held.step(EntryKind.TURN, data, progress))
+
+    def _complete(self, turn: ModelTurn, progress: Progress) -> bool:
+        """Complete with this answer; False when a person has said something meanwhile."""
         now = self.ports.clock.now()
         task = self.held.task
         intents = final_intents(turn.text, self.session.intents, self.origin)
@@ -271,15 +357,19 @@ class _SessionRun:
                 "intents": list(intents),
             },
         )
-        self.held.release(
-            Release(
-                status=TaskStatus.COMPLETED,
-                progress=progress,
-                entry=entry,
-                rows=rows if target is not None else (),
+        try:
+            self.held.release(
+                Release(
+                    status=TaskStatus.COMPLETED,
+                    progress=progress,
+                    entry=entry,
+                    rows=rows if target is not None else (),
+                )
             )
-        )
+        except NewMessagesError:
+            return False
         logger.info("[BGWorker] Task %s COMPLETED", task.id)
+        return True
 
     def _end(self, status: TaskStatus, progress: Progress, *, error: TaskError) -> None:
         entry = self.held.end_entry(
@@ -287,6 +377,15 @@ class _SessionRun:
         )
         self.held.release(Release(status=status, error=error, progress=progress, entry=entry))
         logger.warning("[BGWorker] Task %s %s: %s", self.held.task.id, status.value, error.code)
+
+
+def _entry_of_mail(mail: Mail, session: Session) -> tuple[EntryKind, dict[str, Any]]:
+    """A message is the answer when somebody was asked, and a note otherwise."""
+    said = {"text": mail.text, "by": mail.by}
+    if session.question is None:
+        return EntryKind.NOTE, said
+    decision = "reply" if mail.kind == "text" else mail.kind
+    return EntryKind.ANSWER, {**said, "decision": decision}
 
 
 def _failure_of(turn: ModelTurn) -> TaskError | None:

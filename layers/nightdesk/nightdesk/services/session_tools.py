@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 
-from nightdesk.domain.intents import LABELS, ProposeLabels
+from nightdesk.domain.intents import ASK, LABELS, AskPerson, ProposeLabels
 from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.session import Session
 from nightdesk.domain.specialist import Specialist
@@ -78,6 +78,8 @@ def tools_for(
                     lambda: sum(1 for intent in session.intents if intent["name"] == LABELS),
                 )
             )
+    if ASK in specialist.tools:
+        tools.append(AskPerson())
     return {tool.spec.name: tool for tool in tools}
 
 

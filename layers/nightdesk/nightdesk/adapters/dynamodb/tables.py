@@ -112,6 +112,15 @@ class _TasksDue(GlobalSecondaryIndex["TaskItem"]):
     due_at = InstantAttribute(attr_name="da", range_key=True)
 
 
+class _GroupWaiting(GlobalSecondaryIndex["TaskItem"]):
+    class Meta:
+        index_name = "group_waiting"
+        projection = KeysOnlyProjection()
+
+    group_waiting = UnicodeAttribute(attr_name="gw", hash_key=True)
+    group_rank = UnicodeAttribute(attr_name="rk2", range_key=True)
+
+
 class TaskItem(Model):
     """The hot item of a task: under 1 KB whatever its prompt."""
 
@@ -119,17 +128,17 @@ class TaskItem(Model):
         """Set by `connect`."""
 
     id = UnicodeAttribute(hash_key=True)
-    workspace_id = UnicodeAttribute(attr_name="ws", default="")
-    agent_id = UnicodeAttribute(attr_name="ag", default="")
-    title = UnicodeAttribute(attr_name="ti", default="")
-    status = UnicodeAttribute(attr_name="st")
+    workspace_id = UnicodeAttribute(attr_name="ws", null=True)
+    agent_id = UnicodeAttribute(attr_name="ag", null=True)
+    title = UnicodeAttribute(attr_name="ti", null=True)
+    status = UnicodeAttribute(attr_name="st", null=True)
     priority = UnicodeAttribute(attr_name="pr", null=True)
     trigger_source = UnicodeAttribute(attr_name="src", null=True)
     triggered_by = UnicodeAttribute(attr_name="by", null=True)
     attempts = NumberAttribute(attr_name="at", null=True)
     max_attempts = NumberAttribute(attr_name="ma", null=True)
     timeout_ms = NumberAttribute(attr_name="to", null=True)
-    created_at = InstantAttribute(attr_name="cr")
+    created_at = InstantAttribute(attr_name="cr", null=True)
     updated_at = InstantAttribute(attr_name="up", null=True)
     run_after = InstantAttribute(attr_name="ra", null=True)
     queued_at = InstantAttribute(attr_name="qa", null=True)
@@ -155,12 +164,29 @@ class TaskItem(Model):
     cancel_requested = BooleanAttribute(attr_name="cx", null=True)
     continuing = BooleanAttribute(attr_name="ctn", null=True)
     hops = NumberAttribute(attr_name="hop", null=True)
+    held = UnicodeAttribute(attr_name="hd", null=True)
+    group = UnicodeAttribute(attr_name="gr", null=True)
+    supersedes = BooleanAttribute(attr_name="sup", null=True)
+    superseded_by = UnicodeAttribute(attr_name="sby", null=True)
+    context_id = UnicodeAttribute(attr_name="ctx", null=True)
+    waiting_since = InstantAttribute(attr_name="ws0", null=True)
+    waited_ms = NumberAttribute(attr_name="wms", null=True)
+    inbox = NumberAttribute(attr_name="in", null=True)
+    inbox_read = NumberAttribute(attr_name="inr", null=True)
+    has_dependants = BooleanAttribute(attr_name="dep", null=True)
+    charged_micros = NumberAttribute(attr_name="chm", null=True)
+    charged_day = UnicodeAttribute(attr_name="chd", null=True)
+    cost_at_claim = NumberAttribute(attr_name="cac", null=True)
+    #: A tombstone: nothing else is left of the task, and every read shows it as absent.
+    deleted = BooleanAttribute(attr_name="del", null=True)
     # Index keys, derived from the above by `index_keys` and never read back.
     workspace_status = UnicodeAttribute(attr_name="wsst", null=True)
     runnable = UnicodeAttribute(attr_name="rp", null=True)
     rank = UnicodeAttribute(attr_name="rk", null=True)
     due_shard = UnicodeAttribute(attr_name="ds", null=True)
     due_at = InstantAttribute(attr_name="da", null=True)
+    group_waiting = UnicodeAttribute(attr_name="gw", null=True)
+    group_rank = UnicodeAttribute(attr_name="rk2", null=True)
     expires = NumberAttribute(attr_name="ttl", null=True)
 
     by_workspace = _ByWorkspace()
@@ -168,6 +194,7 @@ class TaskItem(Model):
     by_status = _ByStatus()
     by_rank = _Runnable()
     by_due = _TasksDue()
+    by_group = _GroupWaiting()
 
 
 class OriginItem(Model):
@@ -197,7 +224,9 @@ class SessionLogItem(Model):
 
 
 class SlotItem(Model):
-    """A permit to run, in the `Limits` table: `slot#0`, `slot#1`. Free without a task id."""
+    """A permit to run, in the `Limits` table: `slot#0`, `slot#1`, and `group#<name>` for each
+    concurrency group. Free without a task id.
+    """
 
     class Meta(_Meta):
         """Set by `connect`."""
@@ -206,6 +235,29 @@ class SlotItem(Model):
     task_id = UnicodeAttribute(attr_name="taskId", null=True)
     fence = NumberAttribute(attr_name="fence", null=True)
     message_id = UnicodeAttribute(attr_name="messageId", null=True)
+
+
+class BudgetItem(Model):
+    """What a workspace has used of its day, in the `Limits` table: `budget#<workspace>#<day>`."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    id = UnicodeAttribute(hash_key=True)
+    tasks = NumberAttribute(attr_name="tasks", null=True)
+    micros = NumberAttribute(attr_name="micros", null=True)
+    expires = NumberAttribute(attr_name="ttl", null=True)
+
+
+class WorkspaceItem(Model):
+    """A workspace's settings (`sk` = `settings`)."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    workspace_id = UnicodeAttribute(attr_name="ws", hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = PackedAttribute(attr_name="doc")
 
 
 class _OutboxDue(GlobalSecondaryIndex["OutboxItem"]):
@@ -279,6 +331,7 @@ class TableNames:
     github: str = ""
     access: str = ""
     limits: str = ""
+    workspaces: str = ""
 
 
 def connect(names: TableNames, *, region: str | None = None) -> None:
@@ -294,12 +347,15 @@ def connect(names: TableNames, *, region: str | None = None) -> None:
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
         max_retry_attempts=RETRIES,
     )
+    added: set[str] = set()
     for model, table_name in _tables(names).items():
         model.Meta.table_name = table_name
         model._connection = None  # noqa: SLF001 - PynamoDB caches it, and has no other reset
         table = model._get_connection()  # noqa: SLF001 - nor another way to share a connection
         meta = table.connection.get_meta_table(table_name)
-        _shared.add_meta_table(meta)
+        if table_name not in added:  # two models may share a table
+            _shared.add_meta_table(meta)
+            added.add(table_name)
         table.connection = _shared
 
 
@@ -326,6 +382,8 @@ def _tables(names: TableNames) -> Mapping[type[Model], str]:
         GithubItem: names.github,
         AccessItem: names.access,
         SlotItem: names.limits,
+        BudgetItem: names.limits,
+        WorkspaceItem: names.workspaces,
     }
     return {model: name for model, name in known.items() if name}
 

@@ -12,18 +12,23 @@ from nightdesk.adapters.dynamodb.tables import (
     OutboxItem,
     SessionLogItem,
     TaskItem,
+    WorkspaceItem,
     instant,
     shard_of,
 )
 from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.outbox import OutboxRow
+from nightdesk.domain.ports import Mail, WorkspaceSettings
 from nightdesk.domain.session import Entry, EntryKind
 from nightdesk.domain.task import (
     MAX_ATTEMPTS_DEFAULT,
     QUEUE_TIMEOUT,
     RUN_AFTER_MAX,
     TIMEOUT_MS_DEFAULT,
+    WAIT_TIMEOUT,
+    Hold,
     Limits,
+    OnDependencyFailure,
     Origin,
     Priority,
     Target,
@@ -40,10 +45,11 @@ RUNNABLE = "R"
 def index_keys(task: Task) -> dict[str, Any]:
     """The index attributes that follow from a task's state; None = absent from that index.
 
-    `runnable`: PENDING and not delayed, best rank first. `due`: when the sweeper must look at it
-    although nothing else happened.
+    `runnable`: PENDING and not held, best rank first. `due`: when the sweeper must look at it
+    although nothing else happened. `group_waiting`: PENDING tasks of a concurrency group.
     """
-    runnable = task.status is TaskStatus.PENDING and task.run_after is None
+    pending = task.status is TaskStatus.PENDING
+    runnable = pending and task.run_after is None
     due_at = _due_at(task)
     return {
         "workspace_status": f"{task.workspace_id}#{task.status.value}",
@@ -51,6 +57,8 @@ def index_keys(task: Task) -> dict[str, Any]:
         "rank": f"{instant(task.rank)}#{task.workspace_id}" if runnable else None,
         "due_shard": shard_of(task.id) if due_at else None,
         "due_at": due_at,
+        "group_waiting": task.group if task.group and pending else None,
+        "group_rank": instant(task.rank) if task.group and pending else None,
     }
 
 
@@ -59,9 +67,15 @@ def workspace_of_rank(rank: str) -> str:
 
 
 def _due_at(task: Task) -> datetime | None:
-    if task.status is not TaskStatus.PENDING:
-        return None
-    return task.run_after or (task.queued_at or task.created_at) + QUEUE_TIMEOUT
+    match task.status:
+        case TaskStatus.PENDING:
+            return task.run_after or (task.queued_at or task.created_at) + QUEUE_TIMEOUT
+        case TaskStatus.WAITING:
+            return (task.waiting_since or task.updated_at) + WAIT_TIMEOUT
+        case TaskStatus.RUNNING:
+            return None
+        case _:
+            return task.completed_at if task.has_dependants else None
 
 
 def attributes_of(task: Task, *, retention: timedelta) -> dict[str, Any]:
@@ -104,6 +118,19 @@ def attributes_of(task: Task, *, retention: timedelta) -> dict[str, Any]:
         "cancel_requested": task.cancel_requested or None,
         "continuing": task.continuing or None,
         "hops": task.hops or None,
+        "held": task.held.value if task.held else None,
+        "group": task.group,
+        "supersedes": task.supersedes or None,
+        "superseded_by": task.superseded_by,
+        "context_id": task.context_id,
+        "waiting_since": task.waiting_since,
+        "waited_ms": task.waited_ms or None,
+        "inbox": task.inbox or None,
+        "inbox_read": task.inbox_read or None,
+        "has_dependants": task.has_dependants or None,
+        "charged_micros": task.charged_micros or None,
+        "charged_day": task.charged_day,
+        "cost_at_claim": task.cost_at_claim or None,
         **index_keys(task),
         "expires": int((end + retention).timestamp()) if end else None,
     }
@@ -133,9 +160,9 @@ def task_of(stored: TaskItem) -> Task:
     item: Any = stored  # PynamoDB types attributes that may be absent as if they never were
     return Task(
         id=item.id,
-        workspace_id=item.workspace_id,
-        agent_id=item.agent_id,
-        title=item.title,
+        workspace_id=item.workspace_id or "",
+        agent_id=item.agent_id or "",
+        title=item.title or "",
         status=TaskStatus(item.status),
         priority=Priority(item.priority or Priority.NORMAL),
         trigger_source=TriggerSource(item.trigger_source or TriggerSource.MANUAL),
@@ -168,6 +195,19 @@ def task_of(stored: TaskItem) -> Task:
         cancel_requested=bool(item.cancel_requested),
         continuing=bool(item.continuing),
         hops=_int(item.hops),
+        held=Hold(item.held) if item.held else None,
+        group=item.group,
+        supersedes=bool(item.supersedes),
+        superseded_by=item.superseded_by,
+        context_id=item.context_id,
+        waiting_since=item.waiting_since,
+        waited_ms=_int(item.waited_ms),
+        inbox=_int(item.inbox),
+        inbox_read=_int(item.inbox_read),
+        has_dependants=bool(item.has_dependants),
+        charged_micros=_int(item.charged_micros),
+        charged_day=item.charged_day,
+        cost_at_claim=_int(item.cost_at_claim),
     )
 
 
@@ -203,6 +243,10 @@ def origin_of(item: OriginItem) -> Origin:
         allowed_labels=tuple(document["allowed_labels"]),
         target=Target(**document["target"]) if document["target"] else None,
         trigger=Trigger(**document["trigger"]) if document["trigger"] else None,
+        approvals=tuple(document["approvals"]),
+        depends_on=tuple(document["depends_on"]),
+        on_dependency_failure=OnDependencyFailure(document["on_dependency_failure"]),
+        quotes_outputs=document["quotes_outputs"],
         delimiter=document["delimiter"],
         request_hash=document["request_hash"],
     )
@@ -230,6 +274,34 @@ def entry_item(entry: Entry, fence: int, *, retention: timedelta) -> SessionLogI
 def entry_of(item: SessionLogItem) -> Entry:
     run, _, seq = item.entry.partition("#")
     return Entry(item.task_id, int(run), int(seq), EntryKind(item.kind), item.at, item.document)
+
+
+# Messages and settings ------------------------------------------------------------------------
+
+
+def mail_key(run: int, number: int) -> str:
+    """Sorts apart from the journal's entries, which begin with a digit."""
+    return f"mail#{run:04d}#{number:06d}"
+
+
+def mail_item(task: Task, mail: Mail, *, retention: timedelta) -> SessionLogItem:
+    return SessionLogItem(
+        task.id,
+        mail_key(task.run, mail.number),
+        kind=mail.kind,
+        at=mail.at,
+        document={"text": mail.text, "by": mail.by},
+        expires=int((mail.at + 2 * retention).timestamp()),
+    )
+
+
+def mail_of(item: SessionLogItem) -> Mail:
+    number = int(item.entry.rpartition("#")[2])
+    return Mail(number, item.kind, item.document["text"], item.document["by"], item.at)
+
+
+def settings_of(item: WorkspaceItem) -> WorkspaceSettings:
+    return WorkspaceSettings(**item.document)
 
 
 # Outbox ---------------------------------------------------------------------------------------

@@ -40,6 +40,4 @@ class GithubIssueReader:
 
 
 def _comment(item: dict[str, Any]) -> IssueComment:
-    return IssueComment(
-        author=account_of(item.get("user")).login, text=str(item.get("body") or "")
-    )
+    return IssueComment(author=account_of(item.get("user")).login, text=str(item.get("body") or ""))
