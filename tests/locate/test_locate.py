@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightdesk.domain.locate.file_kinds import FileKind
@@ -123,7 +123,12 @@ def test_a_ranking_does_not_depend_on_the_hash_seed(seed: str) -> None:
     assert done.stdout.rstrip("\n") == here
 
 
-PATHS = st.text(min_size=1, max_size=30).filter(is_safe_path)
+PATHS = st.one_of(
+    st.sampled_from(
+        ["Tests:", " a.py", "1. 2. b.py", "Commit: c", "Notice: d", "   lines 1-2", "é"]
+    ),
+    st.text(alphabet="ab./:;, 1", min_size=1, max_size=12).filter(is_safe_path),
+)
 WORDS = st.lists(st.from_regex(r"[a-z][a-z0-9_]{2,9}", fullmatch=True), max_size=4).map(tuple)
 DEFINITIONS = st.builds(
     Definition,
@@ -148,6 +153,7 @@ def ranked_files(kind: FileKind) -> st.SearchStrategy[tuple[RankedFile, ...]]:
     return st.lists(one, max_size=3).map(tuple)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.builds(
         Location,

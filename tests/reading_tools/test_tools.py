@@ -18,7 +18,7 @@ from tests.reading_tools.memory_snapshot import MemorySnapshot
 DELIMITER = "5eed" * 8
 FILES = {
     "README.md": "# Shop\nThe cart holds items.\n",
-    "src/shop/cart.py": "class Cart:\n    def add_item(self, item):\n        self.items += [item]\n",
+    "src/shop/cart.py": "class Cart:\n    def add_item(self, item):\n        self.all += [item]\n",
     "src/shop/prices.py": "def total_price(cart):\n    return sum(i.price for i in cart.items)\n",
     "tests/test_cart.py": "def test_add_item():\n    Cart().add_item(1)\n",
     "package-lock.json": '{"cart": "1.0.0"}\n',

@@ -31,7 +31,7 @@ def is_safe_path(path: str) -> bool:
         and "\n" not in path
         and "\t" not in path
         and path == posixpath.normpath(path)
-        and not path.startswith("..")
+        and ".." not in path.split("/")
         and path != "."
         and not has_hidden_characters(path)
     )
