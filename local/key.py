@@ -77,8 +77,16 @@ def _access_table(stack: str | None) -> str:
             "Nothing runs here. Next: `make run` first, or name a stack on AWS: make key STACK=name"
         )
     run = json.loads(RUN_FILE.read_text(encoding="utf-8"))
-    os.environ.update(run["aws"])  # noqa: TID251 - this process speaks to that cloud only
+    _speak_only_to(run["aws"])
     return str(run["accessTable"])
+
+
+def _speak_only_to(aws: dict[str, str]) -> None:
+    """Forget the user's own AWS settings in this process."""
+    environment = os.environ  # noqa: TID251 - what botocore reads
+    for name in [name for name in environment if name.startswith("AWS_")]:
+        del environment[name]
+    environment.update(aws)
 
 
 if __name__ == "__main__":

@@ -214,8 +214,6 @@ def _make_key(deployment: Deployment, options: Options, stack: contextlib.ExitSt
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "",
-        "AWS_PROFILE": "",
     }
     file = options.root / RUN_FILE
     file.parent.mkdir(exist_ok=True)
