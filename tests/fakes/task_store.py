@@ -161,7 +161,8 @@ class FakeTaskStore:
     def release(self, task: Task, release: Release, *, now: datetime) -> Task:
         with self._lock:
             self._check_ours(task, cancellable=release.status is not TaskStatus.CANCELLED)
-            if release.entry is not None and self._is_written(release.entry):
+            written = release.entry is not None and self._is_written(release.entry)
+            if written or not self._holds_its_slot(task):
                 raise LeaseLostError(task.id)
             self.before_commit("release")
             return self._leave_running(task, release, now)
@@ -284,6 +285,10 @@ class FakeTaskStore:
         if cancellable and current.cancel_requested:
             raise CancelRequestedError(task.id)
 
+    def _holds_its_slot(self, task: Task) -> bool:
+        held = None if task.slot is None else self.slot_rows[task.slot]
+        return held is None or (held.task_id, held.fence) == (task.id, task.fence)
+
     def _is_written(self, entry: Entry) -> bool:
         return (entry.task_id, entry.run, entry.seq) in self.journal
 
@@ -305,6 +310,8 @@ class FakeTaskStore:
     def _leave_as_read(self, task: Task, release: Release, now: datetime) -> Task:
         with self._lock:
             self._demand_as_read(task)
+            if not self._holds_its_slot(task):
+                raise ConditionFailedError("its slot is not its own")
             self.before_commit("end")
             return self._leave_running(task, release, now)
 
@@ -312,8 +319,6 @@ class FakeTaskStore:
         new = released(task, release, now=now)
         self._apply(task, new)
         if task.slot is not None:
-            held = self.slot_rows[task.slot]
-            assert (held.task_id, held.fence) == (task.id, task.fence), "a slot lost its task"
             self.slot_rows[task.slot] = Slot(task.slot)
         if release.entry is not None:
             self._append(release.entry)
