@@ -16,6 +16,7 @@ from api_app import build_app, logger  # noqa: E402
 
 from nightdesk import bootstrap  # noqa: E402
 
+bootstrap.share_logger(logger)
 app = build_app(bootstrap.api())
 
 gc.freeze()
