@@ -83,5 +83,16 @@ test: ## Everything that CI checks; installs what it needs.
 	@$(MAKE) check
 	PATH="$(LAMBDA_PATH)" .venv/bin/python -m pytest
 
+prove: setup ## The long proofs: every test on fakes, ROUNDS=5 times with fresh random seeds.
+	@for round in $$(seq $(or $(ROUNDS),5)); do \
+	  seed=$$(.venv/bin/python -c 'import secrets; print(secrets.randbelow(2**32))'); \
+	  echo "round $$round: --hypothesis-seed=$$seed"; \
+	  .venv/bin/python -m pytest -q -m "not ministack" --ignore=tests/template --hypothesis-seed=$$seed || exit 1; \
+	done
+
+bench: setup ## The figures: cold start, locating.
+	PATH="$(LAMBDA_PATH)" PYTHONPATH=.:layers/nightdesk .venv/bin/python bench/cold_start/cold_start.py
+	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.locate.timing
+
 clean: ## Remove what was installed or made here.
 	rm -rf .venv .venv-uv .venv-run .venv-cloud .venv-sam .local .aws-sam .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,10 +14,11 @@ from local.screen import Screen
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PORT = 8420
 INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class TerminatedError(BaseException):
-    """SIGTERM: leave every `with` on the way out, as Ctrl-C does."""
+class InterruptedRun(BaseException):
+    """Ctrl-C, SIGTERM or a closed terminal: every `with` is left on the way out."""
 
 
 def main() -> int:
@@ -36,7 +37,8 @@ def main() -> int:
         root=ROOT,
         logs=given.logs.absolute(),
     )
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
     with Screen() as screen:
         try:
             run(options, os.environ, screen)  # noqa: TID251 - the user's environment
@@ -45,15 +47,18 @@ def main() -> int:
             if any(options.logs.glob("*.log")):
                 screen.plain(f"Logs: {options.logs}")
             return 1
-        except (KeyboardInterrupt, TerminatedError):
+        except InterruptedRun:
             screen.quiet()
             screen.plain("Ended; nothing is left running.")
             return 0 if options.stays else INTERRUPTED
     return 0
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise TerminatedError
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Go, once: a second signal must not cut the cleaning up."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise InterruptedRun
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Start the embedded cloud (MiniStack) on loopback, in memory, away from the user's settings."""
 
 import os
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.children import Child, Children
@@ -26,6 +27,7 @@ class Cloud:
     """A running cloud and how to reach it."""
 
     endpoint: str
+    secret: str = field(repr=False)
     child: Child
 
     def credentials(self) -> dict[str, str]:
@@ -34,7 +36,7 @@ class Cloud:
             "endpoint_url": self.endpoint,
             "region_name": REGION,
             "aws_access_key_id": ACCOUNT,
-            "aws_secret_access_key": "local",
+            "aws_secret_access_key": self.secret,
         }
 
 
@@ -51,7 +53,7 @@ def start_cloud(
     python = root / ".venv-cloud" / "bin" / "python"
     if not python.exists():
         raise LocalRunError("The embedded cloud is not installed. Next: start with `make run`.")
-    port = free_port()
+    port, secret = free_port(), secrets.token_hex(20)
     environment = inherited_environment()
     environment |= {
         "HOME": str(folder),
@@ -63,6 +65,9 @@ def start_cloud(
         "S3_DATA_DIR": str(folder / "s3"),
         "STATE_DIR": str(folder / "state"),
         "LOG_LEVEL": "INFO",
+        # Policies are enforced here as on AWS: each function acts with its own role.
+        "AUTH": "true",
+        "AWS_SECRET_ACCESS_KEY": secret,
         "PYTHONUNBUFFERED": "1",
     } | dict(extra or {})
     child = children.start(
@@ -73,7 +78,7 @@ def start_cloud(
     )
     endpoint = f"http://{HOST}:{port}"
     child.wait_until(lambda: answers(f"{endpoint}/_ministack/health"), within_seconds=READY_SECONDS)
-    return Cloud(endpoint=endpoint, child=child)
+    return Cloud(endpoint=endpoint, secret=secret, child=child)
 
 
 def inherited_environment() -> dict[str, str]:

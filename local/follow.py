@@ -12,6 +12,8 @@ from local.screen import Screen
 POLL_SECONDS = 0.4
 #: A publisher that was cut is driven by the sweeper, which comes each minute.
 PUBLISH_SECONDS = 150.0
+#: A lost wake-up is made good by the sweeper within the minute; longer means a broken executor.
+START_SECONDS = 90.0
 FAILED_PUBLICATION = "failed:"
 
 Sleep = Callable[[float], None]
@@ -31,7 +33,8 @@ def follow_task(api: ApiClient, task_id: str, screen: Screen, *, within_seconds:
     Raises:
         LocalRunError: it ended otherwise or the time is up; the message says why.
     """
-    end = time.monotonic() + within_seconds
+    begun = time.monotonic()
+    end = begun + within_seconds
     shown = ""
     published_by: float | None = None
     while True:
@@ -47,6 +50,10 @@ def follow_task(api: ApiClient, task_id: str, screen: Screen, *, within_seconds:
                 screen.quiet()
                 return Outcome(task=task, url=url)
             _check_end(task, late=time.monotonic() > published_by)
+        elif task["startedAt"] is None and time.monotonic() > begun + START_SECONDS:
+            raise LocalRunError(
+                f"No executor has taken the task within {START_SECONDS:.0f} s; cloud.log says why."
+            )
         elif time.monotonic() > end:
             raise LocalRunError(
                 f"The task is still {shown} after {within_seconds:.0f} s: {_activity(task)}"

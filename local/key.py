@@ -27,6 +27,7 @@ RUN_FILE = Path(".local") / "run.json"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stack", help="a stack on AWS; the local run when not given")
+    parser.add_argument("--run-file", type=Path, default=RUN_FILE, help="which local run")
     parser.add_argument("--workspace", default="default")
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", help="show a new key, once")
@@ -37,7 +38,7 @@ def main() -> int:
     commands.add_parser("revoke", help="refuse it from now on").add_argument("id")
     options = parser.parse_args()
     try:
-        connect(TableNames(access=_access_table(options.stack)))
+        connect(TableNames(access=_access_table(options.stack, options.run_file)))
         print(_answer(options))
     except (LocalRunError, NightdeskError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
@@ -66,19 +67,27 @@ def _answer(options: argparse.Namespace) -> str:
     )
 
 
-def _access_table(stack: str | None) -> str:
+def _access_table(stack: str | None, run_file: Path) -> str:
     """The deployed name of the table, and AWS clients pointed to where it is."""
     if stack:
         formation = boto3.client("cloudformation")
         outputs = formation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
         return next(str(o["OutputValue"]) for o in outputs if o["OutputKey"] == "AccessTable")
-    if not RUN_FILE.exists():
+    if not run_file.exists():
         raise LocalRunError(
             "Nothing runs here. Next: `make run` first, or name a stack on AWS: make key STACK=name"
         )
-    run = json.loads(RUN_FILE.read_text(encoding="utf-8"))
-    os.environ.update(run["aws"])  # noqa: TID251 - this process speaks to that cloud only
+    run = json.loads(run_file.read_text(encoding="utf-8"))
+    _speak_only_to(run["aws"])
     return str(run["accessTable"])
+
+
+def _speak_only_to(aws: dict[str, str]) -> None:
+    """Forget the user's own AWS settings in this process."""
+    environment = os.environ  # noqa: TID251 - what botocore reads
+    for name in [name for name in environment if name.startswith("AWS_")]:
+        del environment[name]
+    environment.update(aws)
 
 
 if __name__ == "__main__":

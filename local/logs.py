@@ -1,12 +1,16 @@
 """Copy what the functions log in the embedded cloud into files, one for each function."""
 
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 2.0
+#: Timestamp in milliseconds, stream, message.
+Event = tuple[int, str, str]
 
 
 class LogTail:
@@ -16,7 +20,7 @@ class LogTail:
         self._client = client
         self._prefix = prefix
         self._folder = folder
-        self._seen: set[str] = set()
+        self._seen: dict[str, Counter[Event]] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="log-tail", daemon=True)
 
@@ -34,28 +38,33 @@ class LogTail:
         while not last:
             last = self._stopped.wait(POLL_SECONDS)
             try:
-                self._copy()
+                self.copy()
             except (BotoCoreError, ClientError):
                 continue
 
-    def _copy(self) -> None:
+    def copy(self) -> None:
+        """Append what is new since the last time."""
         groups = self._client.describe_log_groups(logGroupNamePrefix=self._prefix)["logGroups"]
         for group in groups:
             name = group["logGroupName"]
-            pages = self._client.get_paginator("filter_log_events").paginate(logGroupName=name)
-            lines = [
-                event["message"].rstrip("\n")
-                for page in pages
-                for event in page["events"]
-                if self._is_new(event["eventId"])
-            ]
+            lines = list(self._new_lines(name))
             if lines:
                 target = self._folder / f"{name.rsplit('/', 1)[-1]}.log"
                 with target.open("a", encoding="utf-8") as log:
                     log.write("\n".join(lines) + "\n")
 
-    def _is_new(self, event_id: str) -> bool:
-        if event_id in self._seen:
-            return False
-        self._seen.add(event_id)
-        return True
+    def _new_lines(self, group: str) -> Iterator[str]:
+        """Events from the newest known time on. Equal ones are told apart by their number."""
+        seen = self._seen.get(group, Counter())
+        since = max((timestamp for timestamp, _, _ in seen), default=0)
+        pages = self._client.get_paginator("filter_log_events").paginate(
+            logGroupName=group, startTime=since
+        )
+        found: Counter[Event] = Counter()
+        for page in pages:
+            for entry in page["events"]:
+                event = (entry["timestamp"], entry["logStreamName"], entry["message"])
+                found[event] += 1
+                if found[event] > seen[event]:
+                    yield entry["message"].rstrip("\n")
+        self._seen[group] = found

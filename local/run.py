@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from local.api_client import ApiClient
 from local.bedrock_gateway import BedrockGateway
 from local.children import Children
 from local.choices import GithubChoice, ModelChoice, choose_github, choose_model
-from local.cloud import ACCOUNT, REGION, start_cloud
+from local.cloud import ACCOUNT, REGION, inherited_environment, start_cloud
 from local.deploy import Deployment, deploy
 from local.errors import LocalRunError
 from local.follow import follow_task
@@ -208,27 +209,32 @@ def _put_secrets(
 
 
 def _make_key(deployment: Deployment, options: Options, stack: contextlib.ExitStack) -> str:
-    """Let `make key` find this run, and use it for the first key."""
+    """Let `make key` find this run, and make the first key as it does."""
     aws = {
         "AWS_ENDPOINT_URL": deployment.cloud.endpoint,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCOUNT,
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "",
-        "AWS_PROFILE": "",
+        "AWS_SECRET_ACCESS_KEY": deployment.cloud.secret,
     }
-    file = options.root / RUN_FILE
-    file.parent.mkdir(exist_ok=True)
+    file = options.logs.parent / RUN_FILE.name
     file.write_text(
         json.dumps({"aws": aws, "accessTable": deployment.outputs["AccessTable"]}),
         encoding="utf-8",
     )
     stack.callback(file.unlink, missing_ok=True)
     command = [
-        sys.executable, "-m", "local.key", "--workspace", WORKSPACE,
+        sys.executable, "-m", "local.key", "--run-file", str(file), "--workspace", WORKSPACE,
         "create", "--operations", "admin", "--description", "local run",
     ]  # fmt: skip
-    result = subprocess.run(command, cwd=options.root, capture_output=True, text=True, check=False)
+    path = os.pathsep.join((str(options.root), str(options.root / "layers" / "nightdesk")))
+    result = subprocess.run(
+        command,
+        cwd=options.root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=inherited_environment() | {"PYTHONPATH": path},
+    )
     if result.returncode:
         raise LocalRunError(f"No API key could be made: {result.stderr.strip()[-500:]}")
     return result.stdout.strip()

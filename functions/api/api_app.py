@@ -1,18 +1,11 @@
 """The routes of the REST API: authenticate, read the request, call one service, answer."""
 
-import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from api_errors import (
-    INTERNAL,
-    Answer,
-    MethodNotAllowedError,
-    RouteNotFoundError,
-    answer_to,
-)
-from api_rendering import instant, specialist_list, summary, to_json, whole_task
+from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
+from api_rendering import instant, specialist_list, summary, whole_task
 from api_requests import (
     CreateBody,
     DeleteByStatusBody,
@@ -25,7 +18,7 @@ from api_requests import (
     page_limit,
     required,
 )
-from aws_lambda_powertools.event_handler.api_gateway import APIGatewayHttpResolver, Response
+from api_router import Answer, Router
 from aws_lambda_powertools.logging import Logger
 
 from nightdesk.domain.api_key import ApiKey, Operation
@@ -54,53 +47,40 @@ class Api:
 
     def __init__(self, ports: ApiPorts) -> None:
         self._ports = ports
-        self._resolver = APIGatewayHttpResolver()
-        self._methods: list[tuple[re.Pattern[str], str]] = []
-        for method, route, answer in (
-            ("GET", "/api/health", self._health),
-            ("GET", TASKS, self._list),
-            ("POST", TASKS, self._post),
-            # Before the routes with an id, which they would fit.
-            ("POST", f"{TASKS}/process", self._process),
-            ("GET", TASK, self._show),
-            ("PATCH", TASK, self._edit),
-            ("DELETE", TASK, self._delete),
-            ("POST", f"{TASK}/retry", self._retry),
-            ("GET", "/api/polling/check", self._polling_status),
-            ("POST", "/api/polling/check", self._polling_check),
-            ("GET", "/api/specialists", self._specialists),
-        ):
-            self._add(method, route, answer)
-        self._resolver.not_found(self._no_route)
-        self._resolver.exception_handler(Exception)(self._failed)
-
-    def _add(self, method: str, route: str, answer: Callable[..., Response[str]]) -> None:
-        self._resolver.route(route, method=method)(answer)
-        self._methods.append((re.compile(re.sub(r"<\w+>", "[^/]+", route)), method))
+        self._router = Router(
+            {
+                ("GET", "/api/health"): self._health,
+                ("GET", TASKS): self._list,
+                ("POST", TASKS): self._post,
+                # Before the routes with an id, which it would fit.
+                ("POST", f"{TASKS}/process"): self._process,
+                ("GET", TASK): self._show,
+                ("PATCH", TASK): self._edit,
+                ("DELETE", TASK): self._delete,
+                ("POST", f"{TASK}/retry"): self._retry,
+                ("GET", "/api/polling/check"): self._polling_status,
+                ("POST", "/api/polling/check"): self._polling_check,
+                ("GET", "/api/specialists"): self._specialists,
+            }
+        )
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway; whatever happens, the answer is an HTTP answer."""
         try:
-            # Routes have no trailing slash; requests may.
-            without_slash = {**event, "rawPath": event["rawPath"].rstrip("/") or "/"}
-            answer: dict[str, Any] = self._resolver.resolve(without_slash, context)
-            method = event["requestContext"]["http"]["method"]
-        except Exception as error:  # noqa: BLE001 - no request at all: invoked by hand
-            answer, method = _lambda_answer(_failure(error, context)), None
+            request = Request(event)
+            found = self._router.match(request)
+            logger.append_keys(route=found.name)
+            answer = found.route(request, **found.parts)
+        except Exception as error:  # noqa: BLE001 - the last one to catch it
+            answer = _failure(error, context)
         # Never the path, the query, the body or a header: those may hold secrets.
-        logger.info("answered", method=method, status=answer["statusCode"])
-        return answer
+        logger.info("answered", status=answer.status.value)
+        return answer.for_gateway()
 
-    @property
-    def _request(self) -> Request:
-        return Request(self._resolver.current_event.raw_event)
-
-    def _caller(self, operation: Operation) -> ApiKey:
+    def _caller(self, request: Request, operation: Operation) -> ApiKey:
         """Who calls, if the key is good and may do this."""
         key = authenticate(
-            self._request.header("Authorization"),
-            access=self._ports.access,
-            clock=self._ports.clock,
+            request.header("Authorization"), access=self._ports.access, clock=self._ports.clock
         )
         logger.append_keys(key_id=key.id, workspace_id=key.workspace_id)
         key.demand(operation)
@@ -108,9 +88,9 @@ class Api:
 
     # Tasks -----------------------------------------------------------------------------------
 
-    def _list(self) -> Response[str]:
-        key = self._caller(Operation.READ)
-        query = self._request.query("workspaceId", "status", "limit", "cursor")
+    def _list(self, request: Request) -> Answer:
+        key = self._caller(request, Operation.READ)
+        query = request.query("workspaceId", "status", "limit", "cursor")
         page = list_tasks(
             required("workspaceId", query.get("workspaceId")),
             status=choice("status", query.get("status"), TaskStatus),
@@ -122,17 +102,17 @@ class Api:
         body: dict[str, Any] = {"tasks": [summary(task) for task in page.tasks]}
         if page.cursor is not None:
             body["nextCursor"] = page.cursor
-        return _answer(HTTPStatus.OK, body)
+        return Answer(HTTPStatus.OK, body)
 
-    def _post(self) -> Response[str]:
-        key = self._caller(Operation.WRITE)
-        given = self._request.json_object()
+    def _post(self, request: Request) -> Answer:
+        key = self._caller(request, Operation.WRITE)
+        given = request.json_object()
         if given.get("action") is not None:
             return self._delete_by_status(key, given)
         given.pop("action", None)
-        return self._create(key, body_as(CreateBody, given))
+        return self._create(request, key, body_as(CreateBody, given))
 
-    def _create(self, key: ApiKey, body: CreateBody) -> Response[str]:
+    def _create(self, request: Request, key: ApiKey, body: CreateBody) -> Answer:
         required("prompt", body.prompt)
         new = NewTask(
             prompt=body.prompt or "",
@@ -149,17 +129,17 @@ class Api:
         submitted = submit_task(
             new,
             key=key,
-            idempotency_key=self._request.idempotency_key(),
+            idempotency_key=request.idempotency_key(),
             ports=self._ports,
         )
         if not submitted.woken:
             logger.warning("no wake-up was sent; the sweeper will", task_id=submitted.task.id)
         if submitted.created:
             view = TaskView(submitted.task, submitted.origin)
-            return _answer(HTTPStatus.CREATED, {"task": whole_task(view)})
+            return Answer(HTTPStatus.CREATED, {"task": whole_task(view)})
         return self._whole(submitted.task)
 
-    def _delete_by_status(self, key: ApiKey, given: Mapping[str, Any]) -> Response[str]:
+    def _delete_by_status(self, key: ApiKey, given: Mapping[str, Any]) -> Answer:
         body = body_as(DeleteByStatusBody, given)
         if body.action != "deleteByStatus":
             raise InvalidInputError("action", "action must be deleteByStatus, or absent")
@@ -183,16 +163,16 @@ class Api:
         }
         if done.cursor is not None:
             answer["nextCursor"] = done.cursor
-        return _answer(HTTPStatus.OK, answer)
+        return Answer(HTTPStatus.OK, answer)
 
-    def _show(self, task_id: str) -> Response[str]:
-        key = self._caller(Operation.READ)
+    def _show(self, request: Request, task_id: str) -> Answer:
+        key = self._caller(request, Operation.READ)
         view = show_task(task_id, key=key, tasks=self._ports.tasks)
-        return _answer(HTTPStatus.OK, {"task": whole_task(view)})
+        return Answer(HTTPStatus.OK, {"task": whole_task(view)})
 
-    def _edit(self, task_id: str) -> Response[str]:
-        key = self._caller(Operation.WRITE)
-        body = body_as(EditBody, self._request.json_object())
+    def _edit(self, request: Request, task_id: str) -> Answer:
+        key = self._caller(request, Operation.WRITE)
+        body = body_as(EditBody, request.json_object())
         edit = TaskEdit(
             title=body.title,
             prompt=body.prompt,
@@ -201,73 +181,57 @@ class Api:
         )
         return self._whole(edit_task(task_id, edit, key=key, ports=self._ports))
 
-    def _delete(self, task_id: str) -> Response[str]:
+    def _delete(self, request: Request, task_id: str) -> Answer:
         """`force` is accepted and changes nothing: what runs is stopped first, always."""
-        key = self._caller(Operation.WRITE)
-        flag("force", self._request.query("force").get("force"))
+        key = self._caller(request, Operation.WRITE)
+        flag("force", request.query("force").get("force"))
         task = delete_task(task_id, key=key, tasks=self._ports.tasks, clock=self._ports.clock)
         if task is None:
-            return _answer(HTTPStatus.OK, {"success": True})
+            return Answer(HTTPStatus.OK, {"success": True})
         stopped = task.status is TaskStatus.CANCELLED
         return self._whole(task, HTTPStatus.OK if stopped else HTTPStatus.ACCEPTED)
 
-    def _retry(self, task_id: str) -> Response[str]:
-        key = self._caller(Operation.WRITE)
+    def _retry(self, request: Request, task_id: str) -> Answer:
+        key = self._caller(request, Operation.WRITE)
         return self._whole(retry_task(task_id, key=key, ports=self._ports))
 
-    def _whole(self, task: Task, status: HTTPStatus = HTTPStatus.OK) -> Response[str]:
-        return _answer(status, {"task": whole_task(view_of(task, self._ports.tasks))})
+    def _whole(self, task: Task, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+        return Answer(status, {"task": whole_task(view_of(task, self._ports.tasks))})
 
     # The rest --------------------------------------------------------------------------------
 
-    def _process(self) -> Response[str]:
-        self._caller(Operation.WRITE)
+    def _process(self, request: Request) -> Answer:
+        self._caller(request, Operation.WRITE)
         swept = self._ports.functions.invoke(
             self._ports.settings.sweeper_function, {"action": "sweep"}
         )
-        return _answer(HTTPStatus.OK, {"ok": True, "dispatched": True, "swept": swept})
+        return Answer(HTTPStatus.OK, {"ok": True, "dispatched": True, "swept": swept})
 
-    def _polling_status(self) -> Response[str]:
-        self._caller(Operation.READ)
+    def _polling_status(self, request: Request) -> Answer:
+        self._caller(request, Operation.READ)
         return self._ask_poller("status")
 
-    def _polling_check(self) -> Response[str]:
-        self._caller(Operation.WRITE)
+    def _polling_check(self, request: Request) -> Answer:
+        self._caller(request, Operation.WRITE)
         return self._ask_poller("check")
 
-    def _ask_poller(self, action: str) -> Response[str]:
+    def _ask_poller(self, action: str) -> Answer:
         poller = self._ports.settings.github_poller_function
-        return _answer(HTTPStatus.OK, self._ports.functions.invoke(poller, {"action": action}))
+        return Answer(HTTPStatus.OK, self._ports.functions.invoke(poller, {"action": action}))
 
-    def _specialists(self) -> Response[str]:
-        key = self._caller(Operation.READ)
+    def _specialists(self, request: Request) -> Answer:
+        key = self._caller(request, Operation.READ)
         listed = specialist_list(self._ports.specialists.load())
         listed["specialists"] = [s for s in listed["specialists"] if key.covers_agent(s["id"])]
-        return _answer(HTTPStatus.OK, listed)
+        return Answer(HTTPStatus.OK, listed)
 
-    def _health(self) -> Response[str]:
+    def _health(self, request: Request) -> Answer:  # noqa: ARG002 - as all routes
         """Open to everybody and asks nobody: it says that the function runs, and no more."""
         now = instant(self._ports.clock.now())
-        return _answer(HTTPStatus.OK, {"status": "ok", "version": VERSION, "timestamp": now})
-
-    # Errors ----------------------------------------------------------------------------------
-
-    def _no_route(self, _error: Exception) -> Response[str]:
-        event = self._resolver.current_event
-        path, method = event.path, event.http_method
-        allowed = tuple(m for route, m in self._methods if route.fullmatch(path))
-        error = (
-            MethodNotAllowedError(method, allowed)
-            if allowed
-            else RouteNotFoundError("No such route")
-        )
-        return self._failed(error)
-
-    def _failed(self, error: Exception) -> Response[str]:
-        return _failure(error, self._resolver.lambda_context)
+        return Answer(HTTPStatus.OK, {"status": "ok", "version": VERSION, "timestamp": now})
 
 
-def _failure(error: Exception, context: Any) -> Response[str]:
+def _failure(error: Exception, context: Any) -> Answer:
     """Say what the caller can do about it; what only we can do is said in the log."""
     answer = answer_to(error) if isinstance(error, NightdeskError) else INTERNAL
     if answer is INTERNAL:
@@ -281,10 +245,10 @@ def _failure(error: Exception, context: Any) -> Response[str]:
     }
     if isinstance(error, InvalidInputError):
         body["field"] = error.field
-    return _answer(answer.status, {"error": body}, _headers(error, answer))
+    return Answer(answer.status, {"error": body}, _headers(error, answer))
 
 
-def _headers(error: Exception, answer: Answer) -> dict[str, str]:
+def _headers(error: Exception, answer: ErrorAnswer) -> dict[str, str]:
     headers = {}
     if answer.retry_after is not None:
         headers["Retry-After"] = str(answer.retry_after)
@@ -293,31 +257,6 @@ def _headers(error: Exception, answer: Answer) -> dict[str, str]:
     if isinstance(error, MethodNotAllowedError):
         headers["Allow"] = ", ".join(error.allowed)
     return headers
-
-
-def _answer(
-    status: HTTPStatus, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
-) -> Response[str]:
-    return Response(
-        status_code=status.value,
-        content_type="application/json",
-        body=to_json(body),
-        headers={
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            **(headers or {}),
-        },
-    )
-
-
-def _lambda_answer(response: Response[str]) -> dict[str, Any]:
-    """A response outside of any route, in the form that API Gateway reads."""
-    return {
-        "statusCode": response.status_code,
-        "headers": response.headers,
-        "body": response.body,
-        "isBase64Encoded": False,
-    }
 
 
 def build_app(ports: ApiPorts) -> Handler:

@@ -49,7 +49,7 @@ class MethodNotAllowedError(NightdeskError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrorAnswer:
     """Status and code of an error; a `message` replaces the error's own."""
 
     status: HTTPStatus
@@ -59,25 +59,25 @@ class Answer:
 
 
 #: The first class that fits decides, so the special ones come first.
-_ANSWERS: tuple[tuple[type[NightdeskError], Answer], ...] = (
-    (MalformedJsonError, Answer(HTTPStatus.BAD_REQUEST, "INVALID_JSON")),
-    (InvalidInputError, Answer(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR")),
-    (NotAuthenticatedError, Answer(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED")),
-    (ForbiddenError, Answer(HTTPStatus.FORBIDDEN, "FORBIDDEN")),
-    (TaskNotFoundError, Answer(HTTPStatus.NOT_FOUND, "TASK_NOT_FOUND")),
-    (NotFoundError, Answer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),
-    (RouteNotFoundError, Answer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),
-    (MethodNotAllowedError, Answer(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED")),
-    (ConflictError, Answer(HTTPStatus.CONFLICT, "CONFLICT")),
-    (BodyTooLargeError, Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "PAYLOAD_TOO_LARGE")),
-    (MediaTypeError, Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE")),
+_ANSWERS: tuple[tuple[type[NightdeskError], ErrorAnswer], ...] = (
+    (MalformedJsonError, ErrorAnswer(HTTPStatus.BAD_REQUEST, "INVALID_JSON")),
+    (InvalidInputError, ErrorAnswer(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR")),
+    (NotAuthenticatedError, ErrorAnswer(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED")),
+    (ForbiddenError, ErrorAnswer(HTTPStatus.FORBIDDEN, "FORBIDDEN")),
+    (TaskNotFoundError, ErrorAnswer(HTTPStatus.NOT_FOUND, "TASK_NOT_FOUND")),
+    (NotFoundError, ErrorAnswer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),
+    (RouteNotFoundError, ErrorAnswer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),
+    (MethodNotAllowedError, ErrorAnswer(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED")),
+    (ConflictError, ErrorAnswer(HTTPStatus.CONFLICT, "CONFLICT")),
+    (BodyTooLargeError, ErrorAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "PAYLOAD_TOO_LARGE")),
+    (MediaTypeError, ErrorAnswer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE")),
     (
         IdempotencyKeyReusedError,
-        Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
+        ErrorAnswer(HTTPStatus.UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
     ),
     (
         FunctionStillRunningError,
-        Answer(
+        ErrorAnswer(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "STILL_RUNNING",
             "It was started and has not ended yet; it goes on without this request",
@@ -86,7 +86,7 @@ _ANSWERS: tuple[tuple[type[NightdeskError], Answer], ...] = (
     ),
     (
         FunctionFailedError,
-        Answer(
+        ErrorAnswer(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "FUNCTION_FAILED",
             "It was started and failed; its log says why",
@@ -95,7 +95,7 @@ _ANSWERS: tuple[tuple[type[NightdeskError], Answer], ...] = (
     ),
     (
         TransientError,
-        Answer(
+        ErrorAnswer(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "UNAVAILABLE",
             "A service that is needed does not answer; try again",
@@ -104,10 +104,12 @@ _ANSWERS: tuple[tuple[type[NightdeskError], Answer], ...] = (
     ),
 )
 
-INTERNAL = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Something went wrong here")
+INTERNAL = ErrorAnswer(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "Something went wrong here"
+)
 
 
-def answer_to(error: NightdeskError) -> Answer:
+def answer_to(error: NightdeskError) -> ErrorAnswer:
     """How to answer this error; one that nobody expects here is ours."""
     for kind, answer in _ANSWERS:
         if isinstance(error, kind):

@@ -80,6 +80,19 @@ class Request:
         headers = event.get("headers") or self._no_headers
         self._headers = {str(name).lower(): value for name, value in headers.items()}
 
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+        return str(self._event["requestContext"]["http"]["method"]).upper()
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent, without the stage and without trailing slashes."""
+        path, stage = str(self._event["rawPath"]), self._event["requestContext"].get("stage")
+        if stage not in (None, "$default"):
+            path = path.removeprefix(f"/{stage}")
+        return path.rstrip("/") or "/"
+
     def header(self, name: str) -> str | None:
         """A header, however its name is written."""
         value = self._headers.get(name.lower())

@@ -89,15 +89,14 @@ class Call:
 
     def narrow_to(self, issue: Issue) -> None:
         """Let `pull_requests` stand for `issues` on pull requests only."""
-        if issue.pull is None and len(self.permissions) > 1:
-            only = tuple(item for item in self.permissions if item.startswith("issues:"))
-            if only:
-                demand(
-                    self.token,
-                    repository_id=self.repository.id,
-                    private=self.repository.private,
-                    permissions=only,
-                )
+        only = tuple(item for item in self.permissions if item.startswith("issues:"))
+        if issue.pull is None and only:
+            demand(
+                self.token,
+                repository_id=self.repository.id,
+                private=self.repository.private,
+                permissions=only,
+            )
 
     def comment(self) -> Comment:
         """Find the issue comment that the path names."""

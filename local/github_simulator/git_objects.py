@@ -18,6 +18,8 @@ KINDS = {
     "040000": "tree",
     "160000": "commit",
 }
+#: What no part of a path may be.
+MALFORMED = frozenset({"", ".", "..", ".git"})
 
 
 def create_blob(call: Call) -> Answer:
@@ -67,6 +69,8 @@ def _write_tree(call: Call, base: str | None, items: list[dict[str, Any]]) -> st
         sha: str | None = item.get("sha")
         if not isinstance(path, str) or KINDS.get(mode) is None:
             raise GithubError(422, "tree.path or tree.mode is invalid")
+        if MALFORMED & set(path.split("/")):  # git itself would leave it out without an error
+            raise GithubError(422, "tree.path contains a malformed path component")
         if "content" in item:
             sha = _write_blob(call, str(item["content"]).encode())
         # Mode 0 takes a path out of the index.

@@ -626,6 +626,38 @@ def test_a_bulk_deletion_is_bounded_and_says_that_there_is_more(api: Caller) -> 
     assert (rest["deleted"], rest["more"]) == (1, False)
 
 
+def test_a_bulk_deletion_that_takes_long_stops_in_time_and_can_go_on(api: Caller) -> None:
+    for _ in range(15):
+        api.create()
+    deletes = api.tasks.delete
+
+    def slowly(task: Task) -> None:
+        api.clock.advance(timedelta(seconds=1))
+        deletes(task)
+
+    api.tasks.delete = slowly  # type: ignore[method-assign]
+    first = in_bulk(api, status="PENDING").json
+    rest = in_bulk(api, status="PENDING").json
+
+    assert (first["deleted"], first["more"], rest["deleted"], rest["more"]) == (11, True, 4, False)
+
+
+def test_a_task_that_starts_during_a_bulk_deletion_is_left_alone(api: Caller) -> None:
+    started, other = api.create().task["id"], api.create().task["id"]
+    deletes = api.tasks.delete
+
+    def delete_after_the_start(task: Task) -> None:
+        if stored(api, started).status is TaskStatus.PENDING:
+            running(api, started)
+        deletes(task)
+
+    api.tasks.delete = delete_after_the_start  # type: ignore[method-assign]
+
+    assert in_bulk(api, status="PENDING").json["deleted"] == 1
+    assert started in api.tasks.tasks
+    assert other not in api.tasks.tasks
+
+
 def test_an_unknown_action_is_refused(api: Caller) -> None:
     answer = api.call("POST", TASKS, {"action": "dropEverything"})
 

@@ -129,7 +129,7 @@ def test_lists_can_be_narrowed_to_a_status(store: TaskStore) -> None:
     assert ids(TaskStatus.FAILED) == []
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "bm9wZQ==", "ü"])
+@pytest.mark.parametrize("cursor", ["nonsense", "bm9wZQ==", "ü", "MQ==", "W10=", "WzEsMiwzXQ=="])
 def test_a_cursor_that_no_list_answered_is_refused(store: TaskStore, cursor: str) -> None:
     with pytest.raises(InvalidInputError):
         store.list_page("default", status=None, limit=2, cursor=cursor)
@@ -179,6 +179,37 @@ def test_a_delayed_task_stands_in_line_only_once_it_is_made_runnable(store: Task
     assert [c.task_id for c in store.runnable(limit=5)] == ["t-1"]
     assert get(store).run_after is None
     assert store.due(now=NOON + timedelta(hours=1), limit=5) == []
+
+
+def test_a_delay_that_is_over_for_somebody_else_is_not_ended_twice(store: TaskStore) -> None:
+    task = add(store, run_after=NOON + 5 * SECOND)
+    store.make_runnable(task, now=NOON + 5 * SECOND)
+
+    store.make_runnable(task, now=NOON + 6 * SECOND)
+
+    assert get(store).queued_at == NOON + 5 * SECOND
+
+
+def test_only_the_delay_that_was_read_is_ended(store: TaskStore) -> None:
+    task = add(store, run_after=NOON + 5 * SECOND)
+
+    store.make_runnable(replace(task, run_after=NOON + SECOND), now=NOON + SECOND)
+
+    assert get(store) == task
+
+
+def test_a_delayed_task_that_was_edited_meanwhile_is_left_to_the_next_sweep(
+    store: TaskStore,
+) -> None:
+    task = add(store, run_after=NOON + 5 * SECOND)
+    high = store.edit(
+        task, title=None, prompt=None, agent_id=None, priority=Priority.HIGH, now=NOON + SECOND
+    )
+
+    store.make_runnable(task, now=NOON + 5 * SECOND)
+
+    assert get(store) == high
+    assert store.runnable(limit=5) == []
 
 
 def test_what_waits_too_long_in_line_becomes_due(store: TaskStore) -> None:
@@ -285,6 +316,31 @@ def test_a_lease_that_was_renewed_meanwhile_cannot_be_recovered(store: TaskStore
             lease_until=NOON + 2 * LEASE,
             reserved_micros=0,
         )
+
+
+def test_a_lost_task_is_recovered_in_no_other_slot_than_its_own(store: TaskStore) -> None:
+    add(store, "t-1")
+    add(store, "t-2")
+    claim(store, "t-1", slot=0)
+    claim(store, "t-2", slot=1)
+
+    with pytest.raises(NotClaimableError):
+        claim(store, "t-1", now=NOON + LEASE, slot=1)
+
+    assert [slot.task_id for slot in store.slots()] == ["t-1", "t-2"]
+    assert get(store, "t-1").fence == 1
+
+
+def test_a_slot_that_an_earlier_claim_left_behind_is_not_its_own(store: TaskStore) -> None:
+    add(store)
+    leaves_its_slot = replace(claim(store, slot=0), slot=None)
+    store.release(leaves_its_slot, Release(status=TaskStatus.PENDING), now=NOON)
+    claim(store, slot=1)
+
+    with pytest.raises(NotClaimableError):
+        claim(store, now=NOON + LEASE, slot=0)
+
+    assert [slot.fence for slot in store.slots()] == [1, 2]
 
 
 def test_one_read_shows_all_that_a_claim_decides_on(store: TaskStore) -> None:
@@ -488,6 +544,43 @@ def test_a_zombie_cannot_end_the_task_nor_free_the_slot(store: TaskStore) -> Non
     assert store.entries("t-1", 1) == []
 
 
+def test_a_zombie_that_knows_no_slot_cannot_end_the_task_either(store: TaskStore) -> None:
+    add(store)
+    zombie = replace(claim(store), slot=None)
+    claim(store, now=NOON + LEASE)
+
+    with pytest.raises(LeaseLostError):
+        store.release(zombie, Release(status=TaskStatus.COMPLETED), now=NOON)
+
+    assert get(store).status is TaskStatus.RUNNING
+
+
+def test_a_task_whose_slot_was_given_away_frees_it_not(store: TaskStore) -> None:
+    add(store, "t-1")
+    add(store, "t-2")
+    task = claim(store, "t-1")
+    store.free_slot(store.slots()[0])
+    claim(store, "t-2")
+
+    with pytest.raises(LeaseLostError):
+        store.release(task, Release(status=TaskStatus.COMPLETED), now=NOON)
+
+    assert store.slots()[0].task_id == "t-2"
+    assert get(store, "t-1").status is TaskStatus.RUNNING
+
+
+def test_a_slot_that_an_earlier_claim_left_behind_is_not_freed(store: TaskStore) -> None:
+    add(store)
+    leaves_its_slot = replace(claim(store, slot=0), slot=None)
+    store.release(leaves_its_slot, Release(status=TaskStatus.PENDING), now=NOON)
+    task = replace(claim(store, slot=1), slot=0)
+
+    with pytest.raises(LeaseLostError):
+        store.release(task, Release(status=TaskStatus.COMPLETED), now=NOON)
+
+    assert [slot.fence for slot in store.slots()] == [1, 2]
+
+
 @pytest.mark.parametrize("status", [TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.PENDING])
 def test_a_cancel_that_was_accepted_wins_over_every_other_end(
     store: TaskStore, status: TaskStatus
@@ -597,6 +690,19 @@ def test_only_a_running_task_can_be_asked_to_stop(store: TaskStore) -> None:
     assert not get(store).cancel_requested
 
 
+def test_a_request_to_stop_one_run_does_not_stop_the_next(store: TaskStore) -> None:
+    add(store)
+    first = claim(store)
+    failed = store.release(first, Release(status=TaskStatus.FAILED, error=FAILURE), now=NOON)
+    store.start_new_run(failed, now=NOON)
+    claim(store)
+
+    with pytest.raises(ConditionFailedError):
+        store.request_cancel(first, now=NOON)
+
+    assert not get(store).cancel_requested
+
+
 def test_a_cancel_request_survives_the_next_heartbeat(store: TaskStore) -> None:
     add(store)
     task = claim(store)
@@ -682,6 +788,24 @@ def test_a_task_is_retried_once_when_two_people_ask(store: TaskStore) -> None:
     assert get(store).run == 2
 
 
+@pytest.mark.parametrize("first_end", [TaskStatus.FAILED, TaskStatus.CANCELLED])
+def test_a_retry_of_an_earlier_run_does_not_retry_a_later_one(
+    store: TaskStore, first_end: TaskStatus
+) -> None:
+    pending = add(store)
+    if first_end is TaskStatus.FAILED:
+        first = store.release(claim(store), Release(status=first_end), now=NOON)
+    else:
+        first = store.end_unclaimed(pending, first_end, None, now=NOON)
+    store.start_new_run(first, now=NOON)
+    second = store.release(claim(store), Release(status=first_end), now=NOON)
+
+    with pytest.raises(ConditionFailedError):
+        store.start_new_run(first, now=NOON)
+
+    assert get(store) == second
+
+
 def test_a_deleted_task_is_gone_and_one_that_started_meanwhile_is_not(store: TaskStore) -> None:
     first = add(store, "t-1")
     second = add(store, "t-2")
@@ -719,10 +843,11 @@ def test_what_runs_is_found_without_its_workspace(store: TaskStore) -> None:
 def test_a_slot_is_freed_by_hand_only_as_it_was_read(store: TaskStore) -> None:
     add(store, "t-1")
     claim(store, "t-1")
-    stale = replace(store.slots()[0], fence=7)
+    held = store.slots()[0]
 
-    store.free_slot(stale)
-    assert store.slots()[0].task_id == "t-1"
+    store.free_slot(replace(held, fence=7))
+    store.free_slot(replace(held, task_id="t-2"))
+    assert store.slots()[0] == held
 
     store.free_slot(store.slots()[0])
     assert store.slots()[0].task_id is None

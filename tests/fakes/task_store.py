@@ -236,7 +236,8 @@ class FakeTaskStore:
         with self._lock:
             self._check_ours(task, cancellable=release.status is not TaskStatus.CANCELLED)
             self._check_news(task, dependants=True)
-            if release.entry is not None and self._is_written(release.entry):
+            written = release.entry is not None and self._is_written(release.entry)
+            if written or not self._holds_its_permits(task):
                 raise LeaseLostError(task.id)
             self.before_commit("release")
             return self._leave_running(task, release, now)
@@ -436,6 +437,16 @@ class FakeTaskStore:
         if (task.workspace_id, charge.day) in self.budgets and (too_many or too_dear):
             raise BudgetSpentError(task.id)
 
+    def _holds_its_permits(self, task: Task) -> bool:
+        """Its slot and its group; only a row changed by hand can take them away."""
+        if task.slot is None:
+            return True
+        held = self.slot_rows[task.slot]
+        mine = (task.id, task.fence)
+        return (held.task_id, held.fence) == mine and (
+            task.group is None or self.groups.get(task.group) == mine
+        )
+
     def _is_written(self, entry: Entry) -> bool:
         return (entry.task_id, entry.run, entry.seq) in self.journal
 
@@ -457,6 +468,8 @@ class FakeTaskStore:
     def _leave_as_read(self, task: Task, release: Release, now: datetime) -> Task:
         with self._lock:
             self._demand_as_read(task)
+            if not self._holds_its_permits(task):
+                raise ConditionFailedError("its slot is not its own")
             self.before_commit("end")
             return self._leave_running(task, release, now)
 
@@ -464,8 +477,6 @@ class FakeTaskStore:
         new = released(task, release, now=now)
         self._apply(task, new)
         if task.slot is not None:
-            held = self.slot_rows[task.slot]
-            assert (held.task_id, held.fence) == (task.id, task.fence), "a slot lost its task"
             self.slot_rows[task.slot] = Slot(task.slot)
             if task.group:
                 assert self.groups.get(task.group) == (task.id, task.fence), "a group lost its task"
@@ -503,9 +514,10 @@ def _encode(owner: str, start: int) -> str:
 
 def _decode(cursor: str, owner: str) -> int:
     try:
-        found, start = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        place = json.loads(base64.urlsafe_b64decode(cursor.encode()))
     except ValueError as error:
         raise InvalidInputError("cursor", "cursor is not one that a list answered") from error
-    if found != owner or not isinstance(start, int):
-        raise InvalidInputError("cursor", "cursor belongs to another list")
-    return start
+    match place:
+        case [str() as found, int() as start] if found == owner:
+            return start
+    raise InvalidInputError("cursor", "cursor belongs to another list")

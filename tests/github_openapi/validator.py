@@ -178,8 +178,6 @@ def _of_type(schema: dict[str, Any], text: str) -> Any:
     """Read a parameter's text as its schema's type; what cannot be read fails as text."""
     if schema.get("type") == "integer" and re.fullmatch(r"-?\d+", text):
         return int(text)
-    if schema.get("type") == "boolean" and text in ("true", "false"):
-        return text == "true"
     return text
 
 

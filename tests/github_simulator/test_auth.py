@@ -169,21 +169,23 @@ def test_the_roles_of_a_repository_follow_what_people_are_to_it(
 ) -> None:
     def permission(user: str) -> Any:
         found = bot.get(f"{REPO}/collaborators/{user}/permission")
-        return found["permission"], found["role_name"], found["user"]["permissions"]["push"]
+        levels = found["user"]["permissions"]
+        may = " ".join(level for level in levels if levels[level])
+        return found["permission"], found["role_name"], may
 
     github.open_issue(author="ann", association="MEMBER")
     github.open_issue(author="eve")
     for role in ("maintain", "triage", "none"):
         github.control("PUT", f"{REPO}/collaborators", {"user": role, "permission": role})
 
-    assert permission("octo-org") == ("admin", "admin", True)
-    assert permission("ann") == ("write", "write", True)
-    assert permission("eve") == ("read", "read", False)
-    assert permission("maintain") == ("write", "maintain", True)
-    assert permission("triage") == ("read", "triage", False)
-    assert permission("none") == ("none", "none", False)
+    assert permission("octo-org") == ("admin", "admin", "pull triage push maintain admin")
+    assert permission("ann") == ("write", "write", "pull triage push")
+    assert permission("eve") == ("read", "read", "pull")
+    assert permission("maintain") == ("write", "maintain", "pull triage push maintain")
+    assert permission("triage") == ("read", "triage", "pull triage")
+    assert permission("none") == ("none", "none", "")
     github.repository.private = True
-    assert permission("eve") == ("none", "none", False)
+    assert permission("eve") == ("none", "none", "")
     assert bot.send("GET", f"{REPO}/collaborators/who/permission").status_code == 404
 
 

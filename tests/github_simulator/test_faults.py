@@ -35,6 +35,7 @@ def test_an_ordered_status_comes_instead_of_the_effect(github: Github, bot: Chec
     answer = bot.send("POST", COMMENTS, body={"body": "x"})
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (403, "60")
+    assert answer.json() == {"message": "You have exceeded a secondary rate limit."}
     assert bot.get(COMMENTS) == []
     assert bot.send("POST", COMMENTS, body={"body": "x"}).status_code == 201
 

@@ -58,7 +58,12 @@ def test_the_front_page_leads_to_every_issue(github: Github) -> None:
     github.open_issue(title="One & two")
     address = f"{github.server.url}/octo-org/widgets/issues/1"
 
-    assert f'<a href="{address}">One &amp; two</a>' in page(f"{github.server.url}/")
+    github.open_pull()
+
+    shown = page(f"{github.server.url}/")
+
+    assert f'<a href="{address}">One &amp; two</a> <span class="dim">issue, open' in shown
+    assert '<span class="dim">pull request, open' in shown
 
 
 def test_an_issue_that_is_not_there_has_no_page(github: Github) -> None:

@@ -53,6 +53,34 @@ def test_binary_files_and_pure_renames_have_no_patch(github: Github, bot: Checke
     assert str(found["src/new.py"]["patch"]) == "@@ -0,0 +1 @@\n+print('new')"
 
 
+def test_a_file_names_its_new_blob_or_the_one_that_was_removed(
+    github: Github, bot: CheckedClient, repository_path: Path
+) -> None:
+    found = files(bot, github.open_pull())
+
+    new = git(repository_path, "rev-parse", "feature:src/new.py")
+    removed = git(repository_path, "rev-parse", "main:docs/über.md")
+    assert found["src/new.py"]["sha"] == new
+    assert found["docs/über.md"]["sha"] == removed
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"mode": "100644", "content": "x"},
+        {"path": "a", "mode": "100600", "content": "x"},
+        {"path": "../a", "mode": "100644", "content": "x"},
+        {"path": "a", "mode": "100644", "sha": "1" * 39},
+    ],
+)
+def test_a_tree_with_an_impossible_entry_is_refused(
+    bot: CheckedClient, entry: dict[str, str]
+) -> None:
+    answer = bot.send("POST", f"{REPO}/git/trees", body={"tree": [entry]}, proper=False)
+
+    assert answer.status_code == 422
+
+
 def test_a_patch_begins_at_its_first_hunk(github: Github, bot: CheckedClient) -> None:
     patch = str(files(bot, github.open_pull())["src/app.py"]["patch"])
 

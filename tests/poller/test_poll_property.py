@@ -100,7 +100,6 @@ def test_no_event_is_lost_and_no_task_is_doubled(
 
 
 def _take(feed: Feed, name: str, number: int, detail: int) -> None:
-    world = feed.world
     match name:
         case "open" | "burst":
             feed.opens(number, late=timedelta(minutes=detail))
@@ -111,26 +110,34 @@ def _take(feed: Feed, name: str, number: int, detail: int) -> None:
             feed.passes(timedelta(minutes=7))  # or the lease of the one before holds it off
             feed.poll(KillSwitch(number, after_effect=bool(detail)))
         case "fail":
-            failure: NightdeskError = UnavailableError("GitHub: 502")
-            if detail:
-                failure = TryLaterError("limited", retry_after=timedelta(minutes=3))
-            world.source.failures = [*[None] * number, failure]
-            feed.passes(timedelta(minutes=7))
-            feed.poll()
-            world.source.failures = []
+            _fail(feed, number, limited=bool(detail))
         case "shift":
-
-            def opens_between_pages(page: int) -> None:
-                if page > 1:
-                    feed.opens(number, late=timedelta(0))
-
-            world.source.before_page = opens_between_pages
-            feed.passes(timedelta(minutes=1))
-            feed.poll()
-            world.source.before_page = lambda _page: None
+            _shift(feed, number)
         case "lie":
-            world.source.lies = bool(number)
-        case "wait":
-            feed.passes(timedelta(minutes=number))
+            feed.world.source.lies = bool(number)
         case _:
-            raise AssertionError(name)
+            feed.passes(timedelta(minutes=number))
+
+
+def _fail(feed: Feed, calls: int, *, limited: bool) -> None:
+    """A poll whose call to GitHub after `calls` others fails."""
+    failure: NightdeskError = UnavailableError("GitHub: 502")
+    if limited:
+        failure = TryLaterError("limited", retry_after=timedelta(minutes=3))
+    feed.world.source.failures = [*[None] * calls, failure]
+    feed.passes(timedelta(minutes=7))
+    feed.poll()
+    feed.world.source.failures = []
+
+
+def _shift(feed: Feed, count: int) -> None:
+    """A poll during which the pages move, because issues are opened between two of them."""
+
+    def opens_between_pages(page: int) -> None:
+        if page > 1:
+            feed.opens(count, late=timedelta(0))
+
+    feed.world.source.before_page = opens_between_pages
+    feed.passes(timedelta(minutes=1))
+    feed.poll()
+    feed.world.source.before_page = lambda _page: None

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +25,11 @@ ACTOR = Account(id=7, login="reporter")
 LATER = "2026-11-21T12:30:00Z"
 
 
-def feed_event(kind: str, payload: dict[str, Any]) -> FeedEvent:
+def feed_event(kind: str, payload: Mapping[str, Any]) -> FeedEvent:
     return FeedEvent(id="1", type=kind, created_at=NOON, actor=ACTOR, repo_id=501, payload=payload)
 
 
-def made(kind: str, payload: dict[str, Any]) -> GithubEvent:
+def made(kind: str, payload: Mapping[str, Any]) -> GithubEvent:
     event = event_of_feed(feed_event(kind, payload), REPO)
     assert event is not None
     return event
@@ -88,10 +89,10 @@ def test_a_comment_on_a_pull_request_is_about_the_pull_request() -> None:
 
 
 def test_the_same_event_makes_the_same_task_id_whatever_its_own_id() -> None:
-    first = event_of_feed(issue_event("1", 12, NOON), REPO)
-    second = event_of_feed(issue_event("2", 12, NOON), REPO)
-    other = event_of_feed(issue_event("3", 13, NOON), REPO)
-    assert first and second and other
+    first, second, other = (
+        made("IssuesEvent", issue_event(event_id, number, NOON).payload)
+        for event_id, number in (("1", 12), ("2", 12), ("3", 13))
+    )
     assert task_id_of("default", first, "enricher") == task_id_of("default", second, "enricher")
     # Fixed for ever: another value would start every known event once more.
     assert task_id_of("default", first, "enricher") == "a407bfb3-b211-5819-beee-5de424292c8c"

@@ -30,7 +30,11 @@ def put(store: OutboxStore) -> Put:
     """Rows are put by the task store's transactions."""
     if isinstance(store, FakeOutboxStore):
         return store.put
-    return lambda row: outbox_item(row, retention=timedelta(days=90)).save() and None
+
+    def save(row: OutboxRow) -> None:
+        outbox_item(row, retention=timedelta(days=90)).save()
+
+    return save
 
 
 def row(task_id: str = "t-1", name: str = "github#0001#comment#1") -> OutboxRow:

@@ -17,6 +17,7 @@ from nightdesk.domain.outbox import OUTBOX_LEASE, RETRY_AFTER, OutboxState
 from nightdesk.domain.publication import COMMENT_MAX, is_marked, marker_of
 from nightdesk.domain.task import Target
 from nightdesk.services.publish_intents import Outcome
+from tests.fakes.github import FakePublishing
 from tests.fakes.kill import Kill, KillSwitch
 from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld
 
@@ -34,10 +35,11 @@ def test_a_comment_is_posted_to_the_tasks_target(world: PublisherWorld) -> None:
 
     assert world.publish() is Outcome.DONE
 
-    assert world.comments() == [
-        "Hello\n\n___\n\nWritten by an automated agent: issue-enricher, task `1b4e28ba`, "
-        f"1 min 23 s, model `claude-x`\n\n{MARKER}\n"
-    ]
+    footer = (
+        "Written by an automated agent: issue-enricher, task `1b4e28ba`, "
+        "1 min 23 s, model `claude-x`"
+    )
+    assert world.comments() == [f"Hello\n\n___\n\n{footer}\n\n{MARKER}\n"]
     url = "https://github.com/octo-org/widgets/issues/12#issuecomment-1"
     assert (world.row().state, world.row().result_url) == (OutboxState.DONE, url)
     assert world.tasks.tasks[TASK].publication == url
@@ -199,7 +201,7 @@ def test_a_publisher_that_lost_its_lease_stores_nothing(world: PublisherWorld) -
         world.clock.advance(OUTBOX_LEASE)
         assert world.publish() is Outcome.DONE
 
-    class Slow(type(world.github)):  # type: ignore[misc]
+    class Slow(FakePublishing):
         def own_account(self) -> Account:
             world.github = rest
             overtaken()

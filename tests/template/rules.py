@@ -1,12 +1,13 @@
 """What must hold of the template and what no linter says; each rule answers what breaks it."""
 
-import importlib.util
 import json
 import re
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from nightdesk.config import SettingError, read_settings
 from tests.template.stack import ROOT, Stack
 
 Rule = Callable[[Stack], Iterator[str]]
@@ -21,6 +22,8 @@ WILDCARDS_THAT_AWS_DEMANDS = {
     # Streams of a table are named after the time of their creation.
     "${OutboxTable.Arn}/stream/*",
 }
+#: Read by Powertools itself.
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 #: The executor reads what anyone may have written: it must hold nothing that GitHub accepts.
 UNTRUSTED_ROLE = "ExecutorRole"
 FORBIDDEN_TO_THE_UNTRUSTED = ("Github", "Access", "Webhook", "iam:", "sts:", "secretsmanager:")
@@ -257,21 +260,55 @@ def invoked_functions_are_allowed(stack: Stack) -> Iterator[str]:
 
 
 def code_is_there_and_can_be_imported(stack: Stack) -> Iterator[str]:
-    handler = stack.source["Globals"]["Function"]["Handler"]
+    """As Lambda imports it: alone, beside the layer, with the variables that it will have."""
+    default = stack.source["Globals"]["Function"]["Handler"]
     for name, function in stack.written_functions().items():
-        module, _, attribute = function.get("Handler", handler).rpartition(".")
-        path = ROOT / function["CodeUri"] / f"{module}.py"
-        if not path.is_file():
-            yield f"{name}: {path} is missing"
+        folder = ROOT / function["CodeUri"]
+        if not folder.is_dir():
+            yield f"{name}: {folder} is missing"
             continue
-        specification = importlib.util.spec_from_file_location(f"{name}_handler", path)
-        assert specification
-        assert specification.loader
-        loaded = importlib.util.module_from_spec(specification)
-        sys.modules[specification.name] = loaded
-        specification.loader.exec_module(loaded)
-        if not callable(getattr(loaded, attribute, None)):
-            yield f"{name}: {path} has no {attribute}()"
+        module, _, attribute = function.get("Handler", default).rpartition(".")
+        result = subprocess.run(
+            [sys.executable, "-c", f"import {module}; assert callable({module}.{attribute})"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=_environment(stack, name)
+            | {
+                "PYTHONPATH": str(ROOT / "layers" / "nightdesk"),
+                "PYTHONWARNINGS": "error",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "AWS_DEFAULT_REGION": "eu-west-1",
+            },
+        )
+        if result.returncode:
+            yield f"{name}: {result.stderr.strip()}"
+
+
+def settings_are_known_to_the_code(stack: Stack) -> Iterator[str]:
+    """A misspelt variable would silently keep its default."""
+    read: set[str] = set()
+
+    class Recorder(dict[str, str]):
+        def get(self, key: str, default: Any = None) -> Any:
+            read.add(key)
+            return default
+
+    read_settings(Recorder())
+    for name in stack.of_type("AWS::Lambda::Function"):
+        for variable in stack.variables(name):
+            if variable not in read and variable not in POWERTOOLS:
+                yield f"{name}: nightdesk.config does not read {variable}"
+
+
+def settings_are_allowed_by_the_code(stack: Stack) -> Iterator[str]:
+    """The defaults of the parameters are values that the code takes."""
+    for name in stack.of_type("AWS::Lambda::Function"):
+        try:
+            read_settings(_environment(stack, name))
+        except SettingError as error:
+            yield f"{name}: {error}"
 
 
 def folders_and_functions_match(stack: Stack) -> Iterator[str]:
@@ -314,9 +351,20 @@ RULES: tuple[Rule, ...] = (
     tables_named_in_settings_are_allowed,
     invoked_functions_are_allowed,
     code_is_there_and_can_be_imported,
+    settings_are_known_to_the_code,
+    settings_are_allowed_by_the_code,
     folders_and_functions_match,
     secrets_are_never_values,
 )
+
+
+def _environment(stack: Stack, function: str) -> dict[str, str]:
+    """A function's variables with the parameters' defaults; deployed names become their ids."""
+    return {
+        name: str(value["Ref"] if isinstance(value, Mapping) else value)
+        for name, given in stack.variables(function).items()
+        for value in (stack.default(given),)
+    }
 
 
 def _queue_mappings(stack: Stack) -> Iterator[tuple[str, str, str]]:

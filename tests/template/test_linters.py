@@ -1,11 +1,13 @@
 """AWS's own tools accept the template, also as CloudFormation gets it, and build it."""
 
+import ast
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,25 @@ def test_the_layer_is_small(built: Path) -> None:
     files = [path for path in (built / "NightdeskLayer").rglob("*") if path.is_file()]
 
     assert sum(path.stat().st_size for path in files) < 35 * 1024 * 1024
+
+
+def imported_names(folder: Path) -> Iterator[str]:
+    """Top-level names of every import in a folder, also of those inside functions."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                yield node.module.partition(".")[0]
+
+
+def test_the_layer_holds_everything_that_is_imported(built: Path) -> None:
+    package = built / "NightdeskLayer" / "python"
+    shipped = {path.name.partition(".")[0] for path in package.iterdir()}
+    beside_handlers = {path.stem for path in (ROOT / "functions").rglob("*.py")}
+    imported = {*imported_names(package / "nightdesk"), *imported_names(ROOT / "functions")}
+
+    assert imported - shipped - beside_handlers - sys.stdlib_module_names == set()
 
 
 def test_the_pruned_botocore_still_makes_every_client(built: Path) -> None:

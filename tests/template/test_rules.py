@@ -152,6 +152,12 @@ BREAKING = [
     ),
     (rules.code_is_there_and_can_be_imported, setting("ApiFunction.CodeUri", "functions/apy")),
     (rules.code_is_there_and_can_be_imported, setting("ApiFunction.Handler", "handler.handle")),
+    (
+        rules.settings_are_known_to_the_code,
+        setting("ApiFunction.Environment.Variables.TASK_TABLE", {"Ref": "TasksTable"}),
+    ),
+    (rules.settings_are_allowed_by_the_code, parameter("ModelProvider", {"Default": "best"})),
+    (rules.settings_are_allowed_by_the_code, parameter("RetentionDays", {"Default": 0})),
     (rules.folders_and_functions_match, setting("ApiFunction.CodeUri", "functions/sweeper")),
     (rules.secrets_are_never_values, parameter("GithubToken", {"Type": "String"})),
     (rules.secrets_are_never_values, parameter("ModelApiKeyParameter", {"Default": "sk-1"})),

@@ -31,7 +31,7 @@ def is_safe_path(path: str) -> bool:
         and "\n" not in path
         and "\t" not in path
         and path == posixpath.normpath(path)
-        and not path.startswith("..")
+        and ".." not in path.split("/")
         and path != "."
         and not has_hidden_characters(path)
     )
@@ -50,8 +50,8 @@ class PathLookup:
             PathRefusedError: absolute, outside, a folder, or unknown (with the nearest names).
         """
         wanted = path.strip().removeprefix("./")
-        if wanted in self._paths:
-            return wanted
+        if path in self._paths or wanted in self._paths:
+            return path if path in self._paths else wanted
         if wanted.startswith("/") or ".." in wanted.split("/") or "\\" in wanted:
             raise PathRefusedError(
                 f"{shown(path)} is refused: paths are relative to the repository's root, "

@@ -170,9 +170,11 @@ def _origin(
     )
     is_author = event.actor.id == facts.author.id and not event.text
     association = event.actor_association or (facts.author_association if is_author else "NONE")
+    delimiter = ports.dice.token()
     return Origin(
         task_id=task.id,
-        prompt=task_prompt(event, facts, delimiter=ports.dice.token()),
+        prompt=task_prompt(event, facts, delimiter=delimiter),
+        delimiter=delimiter,
         created_at=task.created_at,
         limits=replace(specialist.limits),
         intents=specialist.intents,

@@ -75,7 +75,8 @@ class TaskReads:
     ) -> Page:
         hash_key = workspace_id if status is None else f"{workspace_id}#{status.value}"
         index = TaskItem.by_workspace if status is None else TaskItem.by_workspace_status
-        start = _decode_cursor(cursor, hash_key) if cursor else None
+        hash_name = "ws" if status is None else "wsst"
+        start = _decode_cursor(cursor, hash_key, hash_name) if cursor else None
         with translated():
             keys = index.query(
                 hash_key,
@@ -281,15 +282,25 @@ def _hash_name(model: type[Model]) -> str:
 
 def _encode_cursor(last: Mapping[str, Any], hash_key: str) -> str:
     """Opaque to callers; bound to its list, so that it cannot be used to look into another."""
-    text = json.dumps([hash_key, last], separators=(",", ":"), sort_keys=True)
-    return base64.urlsafe_b64encode(text.encode()).decode()
+    place = [hash_key, last["cr"]["S"], last["id"]["S"]]
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _decode_cursor(cursor: str, hash_key: str) -> dict[str, Any]:
+def _decode_cursor(cursor: str, hash_key: str, hash_name: str) -> dict[str, Any]:
+    """The key to go on from, built anew from its three texts: a forged cursor can name a place in
+    its own list, and nothing else.
+    """
     try:
-        owner, last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        place = json.loads(base64.urlsafe_b64decode(cursor.encode()))
     except ValueError as error:
         raise InvalidInputError("cursor", "cursor is not one that a list answered") from error
-    if owner != hash_key or not isinstance(last, dict):
+    if not (isinstance(place, list) and len(place) == 3 and all(map(_is_key, place))):  # noqa: PLR2004
+        raise InvalidInputError("cursor", "cursor is not one that a list answered")
+    owner, created_at, task_id = place
+    if owner != hash_key:
         raise InvalidInputError("cursor", "cursor belongs to another list")
-    return last
+    return {"id": {"S": task_id}, hash_name: {"S": owner}, "cr": {"S": created_at}}
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and value != ""

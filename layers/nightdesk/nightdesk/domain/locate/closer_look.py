@@ -48,7 +48,7 @@ class CloserLook:
         definitions = definitions_of(counted.path, text)
         graded = [(self._grade(definition), definition) for definition in definitions]
         best = sorted((g for g in graded if g[0] > 0), key=lambda g: (-g[0], g[1].line))
-        starts = line_starts(text)
+        starts = line_starts(text.removesuffix("\n"))
         hits = self._hits(text, starts)
         window, densest = self._densest_window(hits)
         asked = self._line_named(counted.path, len(starts)) or self._line_defined(

@@ -83,7 +83,8 @@ def _patterns_for(extension: str) -> tuple[re.Pattern[str], ...]:
     if extension in _KEYWORD_ONLY:
         return (_KEYWORD,)
     if extension in _C_LIKE:
-        return (_KEYWORD, _METHOD, _C_MACRO)
+        # `struct buf *grow(` defines grow
+        return (_METHOD, _KEYWORD, _C_MACRO)
     if extension in _SCRIPT:
         return (_KEYWORD, _ASSIGNED, _METHOD)
     return (_KEYWORD, _METHOD)

@@ -52,7 +52,7 @@ def identifiers_of(text: str) -> list[str]:
 
     Half again as fast as a regular expression, and most of a search's time goes here.
     """
-    return text.encode().translate(_OTHERS_TO_SPACES).decode("ascii").split()
+    return text.encode(errors="replace").translate(_OTHERS_TO_SPACES).decode("ascii").split()
 
 
 def parts_of(identifier: str) -> list[str]:

@@ -1,0 +1,55 @@
+"""The documents name what there is, and nothing else."""
+
+import re
+from pathlib import Path
+
+from nightdesk.domain.specialist import EVENTS, INTENTS, READING_TOOLS
+from nightdesk.domain.specialist_document import KEYS
+from tests.api.caller import TASKS, Caller
+from tests.api.function import module
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_every_route_is_documented_and_every_documented_route_exists(api: Caller) -> None:
+    text = (DOCS / "api.md").read_text()
+    documented = set(re.findall(r"^\| `(\w+ /api/[^`?]*)", text, re.MULTILINE))
+
+    routes = {
+        f"{method} {path}".replace("<task_id>", "{id}")
+        for method, path, _, _ in api.app._router._routes
+    }
+
+    assert documented == routes
+
+
+def test_every_error_code_is_documented() -> None:
+    text = (DOCS / "api.md").read_text()
+    errors = module("api_errors")
+
+    for code in [errors.INTERNAL.code, *(answer.code for _, answer in errors._ANSWERS)]:
+        assert f"`{code}`" in text
+
+
+def test_every_field_of_a_new_task_is_documented() -> None:
+    text = (DOCS / "api.md").read_text()
+
+    for field in module("api_requests").CreateBody.__struct_encode_fields__:
+        assert f"| `{field}` |" in text
+
+
+def test_every_key_of_a_specialist_file_is_documented() -> None:
+    text = (DOCS / "specialists.md").read_text()
+
+    words = [*KEYS, *EVENTS, *READING_TOOLS, *INTENTS]
+    assert [word for word in words if f"`{word}" not in text] == []
+
+
+def test_the_documented_call_works(api: Caller) -> None:
+    text = (DOCS / "api.md").read_text()
+    found = re.search(r"-d '(\{.*\})'", text)
+    assert found is not None
+
+    answer = api.call("POST", TASKS, raw=found[1].replace('"default"', '"team"'))
+
+    assert answer.status == 201
