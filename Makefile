@@ -24,6 +24,7 @@ help: ## List the commands.
 
 python:
 	@test -n "$(PYTHON)" || { echo "Nightdesk needs Python 3.11 or later, and none was found. Next: install one, or name it: make PYTHON=/path/to/python3.13 run" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "$(PYTHON) is not Python 3.11 or later. Next: name another one: make PYTHON=/path/to/python3.13 run" >&2; exit 1; }
 
 git:
 	@git --version >/dev/null 2>&1 || { echo "git was not found. Next: install git (Debian: apt-get install git) and run again." >&2; exit 1; }

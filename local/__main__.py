@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -39,12 +40,13 @@ def main() -> int:
     )
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    started = time.time()
     with Screen() as screen:
         try:
             run(options, os.environ, screen)  # noqa: TID251 - the user's environment
         except LocalRunError as error:
             screen.error(str(error))
-            if any(options.logs.glob("*.log")):
+            if any(log.stat().st_mtime >= started for log in options.logs.glob("*.log")):
                 screen.plain(f"Logs: {options.logs}")
             return 1
         except InterruptedRun:

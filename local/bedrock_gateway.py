@@ -32,19 +32,25 @@ NO_CREDENTIALS = (
 class BedrockGateway:
     """A running signer; `url` is for the functions only."""
 
-    def __init__(self, session: botocore.session.Session, *, endpoint: str | None = None) -> None:
-        """Start it, with the user's own session.
+    def __init__(
+        self,
+        session: botocore.session.Session,
+        *,
+        region: str | None = None,
+        endpoint: str | None = None,
+    ) -> None:
+        """Start it, with the user's own session; its region is used when none is given.
 
         Raises:
             LocalRunError: there are no credentials or no region.
         """
-        region = session.get_config_variable("region")
-        if not region:
-            raise LocalRunError("No AWS region is set. Next: set AWS_REGION to one with Bedrock.")
         try:
-            credentials = session.get_credentials()
+            region = region or session.get_config_variable("region")
+            credentials = session.get_credentials() if region else None
         except BotoCoreError as error:
             raise LocalRunError(NO_CREDENTIALS.format(why=f": {error}")) from error
+        if not region:
+            raise LocalRunError("No AWS region is set. Next: set AWS_REGION to one with Bedrock.")
         if credentials is None:
             raise LocalRunError(NO_CREDENTIALS.format(why=""))
         self.region = str(region)

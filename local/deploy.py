@@ -1,12 +1,13 @@
 """Deploy template.yaml itself to the embedded cloud, by CloudFormation."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import WaiterError
 from samtranslator.yaml_helper import yaml_parse
@@ -16,6 +17,12 @@ from local.errors import LocalRunError
 from local.package import FUNCTION, LAYER, package
 
 STACK = "nightdesk"
+#: Name in the file, environment variable, default, conversion: no profile, and an empty file.
+NOTHING_OF_THE_USERS = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 BUCKET = f"nightdesk-deployment-{ACCOUNT}"
 
 
@@ -40,7 +47,8 @@ class Deployment:
 def client(cloud: Cloud, service: str) -> Any:
     """An AWS client on the embedded cloud that ignores the user's own AWS configuration."""
     settings = Config(retries={"total_max_attempts": 3}, proxies={}, connect_timeout=5)
-    return boto3.session.Session().client(service, config=settings, **cloud.credentials())
+    session = botocore.session.Session(session_vars=NOTHING_OF_THE_USERS)
+    return session.create_client(service, config=settings, **cloud.credentials())
 
 
 def deploy(cloud: Cloud, *, root: Path, folder: Path, parameters: Mapping[str, str]) -> Deployment:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import botocore.session
 
@@ -71,9 +72,10 @@ def run(options: Options, environment: Mapping[str, str], screen: Screen) -> Non
     """
     model = choose_model(environment)
     github = choose_github(environment, own_repository=options.repo is not None)
-    with running(options, model, github, screen) as nightdesk:
+    with running(options, model, github, screen, environment) as nightdesk:
         seen: set[str] = set()
         if nightdesk.simulator is None:
+            _first_poll(nightdesk, screen)
             _watch(nightdesk, options, screen, seen, github.repos)
             return
         _main_job(nightdesk, nightdesk.simulator, options, screen, seen)
@@ -84,7 +86,11 @@ def run(options: Options, environment: Mapping[str, str], screen: Screen) -> Non
 
 @contextlib.contextmanager
 def running(
-    options: Options, model: ModelChoice, github: GithubChoice, screen: Screen
+    options: Options,
+    model: ModelChoice,
+    github: GithubChoice,
+    screen: Screen,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Nightdesk]:
     """Everything up; whatever happens, all processes and temporary files are gone afterwards."""
     front_port = claim_port(options.port, what="the API")
@@ -108,7 +114,11 @@ def running(
         )
         parameters = _parameters(simulator, github, model, options) | dict(model.parameters)
         if model.provider == "bedrock":
-            gateway = BedrockGateway(botocore.session.Session())
+            gateway = BedrockGateway(
+                botocore.session.Session(),
+                region=environment.get("AWS_REGION"),
+                endpoint=environment.get("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+            )
             stack.callback(gateway.close)
             parameters["BedrockEndpointUrl"] = gateway.url
         _show_model(model, screen)
@@ -248,8 +258,7 @@ def _main_job(
     seen: set[str],
 ) -> None:
     text = read_issue(options.issue or SAMPLE_ISSUE)
-    nightdesk.api.poll_github()
-    screen.step("poll", "the first poll only looks: what happened before it is old")
+    _first_poll(nightdesk, screen)
     issue = simulator.open_issue(text)
     screen.step("issue", f"#{issue['number']} opened: {issue['title']}")
     screen.step("", str(issue["html_url"]))
@@ -261,6 +270,13 @@ def _main_job(
         raise LocalRunError(f"Published at {outcome.url}, but the issue shows no comment.")
     screen.step("comment", outcome.url)
     screen.markdown(str(comments[-1]["body"]))
+
+
+def _first_poll(nightdesk: Nightdesk, screen: Screen) -> None:
+    for result in nightdesk.api.poll_github()["results"]:
+        if result.get("error"):
+            raise LocalRunError(f"Polling {result['repo']} failed: {result['error']}")
+    screen.step("poll", "the first poll only looks: what happened before it is old")
 
 
 def _poll_until_there_is_a_task(nightdesk: Nightdesk, screen: Screen, seen: set[str]) -> str:

@@ -102,6 +102,8 @@ def test_missing_credentials_and_region_are_said(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(LocalRunError, match="AWS_REGION"):
         BedrockGateway(botocore.session.Session())
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     with pytest.raises(LocalRunError, match="aws sts get-caller-identity"):
+        BedrockGateway(botocore.session.Session(), region="eu-west-1")
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    with pytest.raises(LocalRunError, match="not-there"):
         BedrockGateway(botocore.session.Session())

@@ -3,69 +3,13 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".venv-run" / "bin" / "python"
-WITHIN_SECONDS = 120.0
+from tests.local.demo import Demo
 
 pytestmark = pytest.mark.ministack
-
-
-class Demo:
-    """A running `python -m local …` whose children can be told by their temporary folder."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        assert PYTHON.exists(), "not installed: make .venv-run/.done .venv-cloud/.done"
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
-        self.output = folder / "output.txt"
-        self._folder = folder
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [
-                    str(PYTHON), "-m", "local", *arguments,
-                    "--port", "0", "--logs", str(folder / "logs"),
-                ],
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={
-                    "PATH": os.environ["PATH"],  # noqa: TID251 - where git and make are
-                    "PYTHONPATH": str(ROOT / "layers" / "nightdesk"),
-                    "TMPDIR": str(self.temporary),
-                },
-            )  # fmt: skip
-
-    def text(self) -> str:
-        return self.output.read_text(encoding="utf-8")
-
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + WITHIN_SECONDS
-        while text not in self.text():
-            assert self.process.poll() is None, self.text()
-            assert time.monotonic() < end, self.text()
-            time.sleep(0.02)
-
-    def end(self) -> int:
-        return self.process.wait(timeout=WITHIN_SECONDS)
-
-    def survivors(self) -> list[str]:
-        """Command lines of processes that were started by this run."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                environment = (process / "environ").read_bytes()
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
-            if str(self.temporary).encode() in environment:
-                found.append(command)
-        return found
 
 
 def issue_in(folder: Path) -> Path:

@@ -14,6 +14,7 @@ from nightdesk.adapters.system import SystemClock, SystemDice
 from nightdesk.config import SettingError, Settings, read_settings
 
 if TYPE_CHECKING:
+    from nightdesk.a2a.app import A2aApp
     from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
     from nightdesk.adapters.github.client import GithubClient
     from nightdesk.adapters.secrets import SsmSecrets
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nightdesk.domain.ports import PriceOf
     from nightdesk.services.answer_token import TokenBrokerPorts
     from nightdesk.services.api_ports import ApiPorts
+    from nightdesk.services.conversation_ports import ConversationPorts
     from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
     from nightdesk.services.poll_repositories import PollerPorts
     from nightdesk.services.publish_intents import PublisherPorts
@@ -60,6 +62,41 @@ def api() -> "ApiPorts":
         settings=ApiSettings(
             sweeper_function=known.sweeper_function,
             github_poller_function=known.github_poller_function,
+        ),
+    )
+
+
+@cache
+def conversations() -> "ConversationPorts":
+    from nightdesk.adapters.dynamodb.conversations import (
+        DynamoConversations,
+        DynamoPushConfigs,
+        connect_conversations,
+    )
+    from nightdesk.services.conversation_ports import ConversationPorts
+
+    known, ports = settings(), api()
+    connect_conversations(known.need("conversations_table"))
+    return ConversationPorts(
+        api=ports,
+        conversations=DynamoConversations(retention=known.retention),
+        push_configs=DynamoPushConfigs(retention=known.retention),
+        allow_http=known.profile == "local",
+    )
+
+
+@cache
+def a2a() -> "A2aApp":
+    from nightdesk.a2a.app import A2aApp, A2aSettings
+    from nightdesk.a2a.operations import Operations
+
+    known = settings()
+    return A2aApp(
+        Operations(conversations(), streaming=known.a2a_streaming),
+        A2aSettings(
+            public_url=known.a2a_public_url,
+            default_agent=known.a2a_default_agent,
+            scheme="http" if known.profile == "local" else "https",
         ),
     )
 

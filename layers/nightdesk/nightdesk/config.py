@@ -34,6 +34,7 @@ class Settings:
     access_table: str
     limits_table: str
     workspaces_table: str
+    conversations_table: str
     wake_up_queue_url: str
     sweeper_function: str
     github_poller_function: str
@@ -57,6 +58,9 @@ class Settings:
     model_fast: str
     model_balanced: str
     model_smart: str
+    a2a_public_url: str
+    a2a_default_agent: str
+    a2a_streaming: bool
 
     def need(self, name: str) -> str:
         """The value of a field that this function cannot do without.
@@ -109,6 +113,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         access_table=text("ACCESS_TABLE"),
         limits_table=text("LIMITS_TABLE"),
         workspaces_table=text("WORKSPACES_TABLE"),
+        conversations_table=text("CONVERSATIONS_TABLE"),
         wake_up_queue_url=text("WAKE_UP_QUEUE_URL"),
         sweeper_function=text("SWEEPER_FUNCTION"),
         github_poller_function=text("GITHUB_POLLER_FUNCTION"),
@@ -134,6 +139,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         model_fast=text("NIGHTDESK_MODEL_FAST"),
         model_balanced=text("NIGHTDESK_MODEL_BALANCED"),
         model_smart=text("NIGHTDESK_MODEL_SMART"),
+        a2a_public_url=text("A2A_PUBLIC_URL"),
+        a2a_default_agent=text("A2A_DEFAULT_AGENT"),
+        a2a_streaming=one_of("A2A_STREAMING", "false", ("true", "false")) == "true",
     )
 
 

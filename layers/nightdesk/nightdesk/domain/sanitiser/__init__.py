@@ -14,8 +14,6 @@ from nightdesk.domain.sanitiser.policy import Kind, Policy
 __all__ = ["Kind", "Policy", "sanitise"]
 
 _PASSES = 8
-#: What is longer than this is cut before it is parsed: parsing takes time and memory.
-_PARSED_MAX = 2 * 65_536
 _LABEL_MAX = 50
 CUT_NOTICE = "*(The rest was cut, it is too long for one comment.)*"
 
@@ -32,9 +30,11 @@ def sanitise(text: str, policy: Policy) -> str:
 
 
 def _markdown(text: str, policy: Policy) -> str:
-    source = visible(_lines(text), policy)
-    settled = _settled(_cut(source, _PARSED_MAX), policy) if source.strip() else ""
-    if len(settled) <= policy.max_characters and len(source) <= _PARSED_MAX:
+    # Cut first of all: parsing takes time. The result is about as long as its source.
+    source = visible(_lines(text[: 2 * policy.max_characters]), policy)
+    fits = len(text) <= 2 * policy.max_characters and len(source) <= policy.max_characters
+    settled = _settled(_cut(source, policy.max_characters), policy)
+    if fits and len(settled) <= policy.max_characters:
         return settled
     return _shortened(settled, policy)
 
@@ -44,7 +44,8 @@ def _shortened(settled: str, policy: Policy) -> str:
     room = policy.max_characters - len(CUT_NOTICE) - 2
     length = room
     while length > 0:
-        result = _settled(f"{_settled(_cut(settled, length), policy)}\n\n{CUT_NOTICE}", policy)
+        whole = rewritten(_cut(settled, length), policy)
+        result = _settled(f"{whole}\n\n{CUT_NOTICE}", policy)
         if len(result) <= policy.max_characters:
             return result
         length -= max(len(result) - policy.max_characters, length // 16, 1)

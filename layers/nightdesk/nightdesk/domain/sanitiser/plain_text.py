@@ -25,6 +25,11 @@ _SPECIAL = re.compile(
     f"(?P<address>{_ADDRESS})|(?P<email>{_EMAIL})|(?P<mention>{_MENTION})"
     f"|(?P<reference>{_REFERENCE})"
 )
+# What no special thing can do without; a word that has none of it is not looked at further.
+_SUSPICIOUS = re.compile(r"[@#:]|www\.|gh-", re.IGNORECASE)
+_WORD = re.compile(r"[^\s`<>]+")
+#: A longer word is taken as a whole: the search within a word takes the square of its length.
+_LONGEST_WORD = 300
 _COMMAND = re.compile(r"/[A-Za-z][\w-]*")
 _TRAILING = re.compile(r"[?!.,:;*_~'\")\]}]+$")
 #: Pages that GitHub links back to when they are mentioned anywhere.
@@ -55,11 +60,19 @@ def parts_of(text: str, policy: Policy, *, at_line_start: bool) -> Iterator[Part
     if at_line_start and (command := _command_at_start(text, policy)):
         position = len(command)
         yield Part(command, "code")
-    for match in _SPECIAL.finditer(text, position):
-        part = _part_of(match, policy)
-        yield Part(text[position : match.start()])
-        yield part
-        position = match.start() + len(part.text)
+    for word in _WORD.finditer(text, position):
+        if not _SUSPICIOUS.search(word.group()):
+            continue
+        if len(word.group()) > _LONGEST_WORD:
+            yield Part(text[position : word.start()])
+            yield Part(word.group(), "code")
+            position = word.end()
+            continue
+        for match in _SPECIAL.finditer(text, word.start(), word.end()):
+            part = _part_of(match, policy)
+            yield Part(text[position : match.start()])
+            yield part
+            position = match.start() + len(part.text)
     yield Part(text[position:])
 
 

@@ -24,9 +24,13 @@ _PATTERNS = (
     r"\bnpm_[A-Za-z0-9]{30,}",
     r"\bpypi-[A-Za-z0-9_-]{30,}",
     r"\b(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}",
-    r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}",
+    r"\beyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{5,}",
     r"(?i:\bbearer)\s+[A-Za-z0-9._~+/-]{20,}=*",
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?s:.{0,20000}?)(?:-----END [A-Z ]{0,40}KEY-----|\Z)",
+    # A private key, also one that was cut off; its header lines; its end, if there is one.
+    (
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:\s*[A-Za-z-]{1,40}: [^\n]{0,200}\n){0,5}"
+        r"[A-Za-z0-9+/=\s]{0,8000}(?:-----END [A-Z ]{0,40}KEY-----)?"
+    ),
 )
 _SECRET = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
 
