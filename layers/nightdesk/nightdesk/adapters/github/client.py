@@ -31,7 +31,8 @@ from nightdesk.domain.ports import Clock
 API_VERSION = "2022-11-28"
 USER_AGENT = "nightdesk"
 CONNECT_TIMEOUT_SECONDS = 3.05
-#: Between two pieces of an answer, not for all of it; `DEADLINE` is.
+#: GitHub ends a request itself after 10 s: what we gave up on has ended when we look for it again.
+#: (Between two pieces of an answer; `DEADLINE` is for all of it.)
 READ_TIMEOUT_SECONDS = 10.0
 DEADLINE = timedelta(seconds=20)
 DOWNLOAD_DEADLINE = timedelta(minutes=5)

@@ -28,8 +28,8 @@ class GithubSnapshots:
     def open(self, task_id: str, target: Target) -> Iterator[Snapshot]:
         token = self._tokens.token_for(task_id).token
         commit = target.head_sha if _FULL_SHA.fullmatch(target.head_sha) else ""
-        # Without a commit GitHub takes the default branch; the archive itself names its commit.
-        path = repository_path(target.repo, "tarball", *([commit] if commit else []))
+        # HEAD is the default branch; the archive itself names its commit.
+        path = repository_path(target.repo, "tarball", commit or "HEAD")
         limit = self._limits.download_bytes
         with self._client.download(path, token=token, max_bytes=limit + 1) as chunks:
             snapshot = snapshot_of_tarball(chunks, commit=commit, limits=self._limits)

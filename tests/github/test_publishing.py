@@ -1,0 +1,206 @@
+"""The publisher on GitHub's own terms: our service and adapter against the simulator over HTTP."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from nightdesk.adapters.github.client import GithubClient
+from nightdesk.adapters.github.publishing import GithubPublishing
+from nightdesk.domain.errors import NightdeskError
+from nightdesk.domain.github_ports import GithubCredentialsError, GithubNotFoundError
+from nightdesk.domain.outbox import OutboxState
+from nightdesk.domain.task import Target
+from nightdesk.services.publish_intents import Outcome, PublisherPorts, publish_row
+from tests.github.conftest import disturb
+from tests.github_simulator.conftest import NOON, REPO, Github
+from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld
+
+NAME = "octo-org/widgets"
+ISSUE = f"{REPO}/issues/1"
+
+
+class Scene:
+    """A finished task about issue 1 of the simulated repository."""
+
+    def __init__(self, github: Github, api: GithubClient, token: str) -> None:
+        self.github = github
+        self.world = PublisherWorld()
+        self.world.clock.advance(timedelta(0))
+        assert github.open_issue() == 1
+        self.publishing = GithubPublishing(api, token=lambda: token)
+        repo_id = github.repository.id
+        target = Target(repo=NAME, repo_id=repo_id, number=1, kind="issue")
+        self.world.origin(target=target, created_at=NOON)
+        self.reader = github.client("reader")
+
+    def publish(self, row: str = COMMENT_ROW) -> Outcome:
+        ports = PublisherPorts(
+            outbox=self.world.outbox,
+            tasks=self.world.tasks,
+            github=self.publishing,
+            clock=self.world.clock,
+        )
+        return publish_row(TASK, row, ports)
+
+    def publish_until_quiet(self) -> int:
+        tries = 0
+        while self.world.row().state is OutboxState.PENDING:
+            self.world.clock.advance(timedelta(hours=2))
+            self.publish()
+            self.let_github_finish()
+            tries += 1
+        return tries
+
+    def let_github_finish(self) -> None:
+        """A request that we gave up on still runs there; the next try comes seconds later."""
+        entries = self.github.server.state.requests.entries
+        while any(entry.fault == "delay" and entry.status is None for entry in entries):
+            time.sleep(0.01)
+
+    def comments(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.reader.get(f"{ISSUE}/comments")
+        return found
+
+
+@pytest.fixture
+def scene(github: Github, api: GithubClient, token: str) -> Scene:
+    return Scene(github, api, token)
+
+
+def test_a_comment_and_labels_reach_the_issue(scene: Scene) -> None:
+    scene.world.intends({"body": "Look at **src/app.py**."})
+    scene.world.intends({"labels": ["BUG", "nonsense"]}, row=LABELS_ROW)
+
+    assert scene.publish() is Outcome.DONE
+    assert scene.publish(LABELS_ROW) is Outcome.DONE
+
+    (comment,) = scene.comments()
+    assert comment["user"]["login"] == "nightdesk-bot"
+    assert comment["body"].startswith("Look at **src/app.py**.")
+    assert scene.world.row().result_url == comment["html_url"]
+    labels = scene.reader.get(ISSUE)["labels"]
+    assert [label["name"] for label in labels] == ["bug"]
+
+
+CALLS = [
+    ("GET", "/repos/octo-org/widgets$"),
+    ("GET", "/user$"),
+    ("GET", "/comments$"),
+    ("POST", "/comments$"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_before"},
+        {"kind": "drop_after"},
+        {"kind": "status", "status": 502, "body": "<h1>"},
+        {"kind": "status", "status": 502, "after": True},
+        {"kind": "status", "status": 429, "headers": {"Retry-After": "11"}},
+        {"kind": "status", "status": 403, "headers": {"Retry-After": "60"}, "after": True},
+        {"kind": "status", "status": 401},
+        {"kind": "delay", "seconds": 0.4},
+    ],
+    ids=lambda fault: "-".join(str(v) for v in fault.values())[:28],
+)
+def test_what_may_pass_never_costs_or_doubles_the_comment(
+    scene: Scene, method: str, path: str, fault: dict[str, Any]
+) -> None:
+    scene.world.intends()
+    disturb(scene.github, path=path, method=method, **fault)
+
+    assert scene.publish_until_quiet() == 2
+    assert scene.world.row().state is OutboxState.DONE
+    assert len(scene.comments()) == 1
+
+
+@pytest.mark.parametrize("status", [404, 410, 422, 403])
+def test_what_will_not_pass_ends_the_row_at_once(scene: Scene, status: int) -> None:
+    scene.world.intends()
+    disturb(scene.github, kind="status", path="/comments$", method="POST", status=status)
+
+    assert scene.publish() is Outcome.DEAD
+    assert str(status) in scene.world.row().last_error
+    assert scene.comments() == []
+
+
+def test_a_deleted_issue_ends_the_row(scene: Scene) -> None:
+    scene.github.control("PATCH", f"{REPO}/issues/1", {"actor": "ann", "deleted": True})
+    scene.world.intends()
+    assert scene.publish() is Outcome.DEAD
+
+
+def test_a_renamed_repository_is_found_by_its_id(scene: Scene) -> None:
+    scene.github.control("POST", f"{REPO}/rename", {"name": "gadgets"})
+    scene.world.intends()
+
+    assert scene.publish() is Outcome.DONE
+    assert len(scene.reader.get("/repos/octo-org/gadgets/issues/1/comments")) == 1
+
+
+def test_our_comment_is_found_among_hundreds(scene: Scene) -> None:
+    scene.world.intends()
+    disturb(scene.github, kind="drop_after", method="POST", path="/comments$")
+    for number in range(130):
+        scene.github.control("POST", f"{ISSUE}/comments", {"author": "bob", "body": f"{number}"})
+    assert scene.publish() is Outcome.TRY_AGAIN
+    for number in range(30):
+        scene.github.control("POST", f"{ISSUE}/comments", {"author": "bob", "body": f"{number}"})
+
+    scene.publish_until_quiet()
+    own = [
+        comment
+        for page in ("1", "2")
+        for comment in scene.reader.get(f"{ISSUE}/comments", per_page="100", page=page)
+        if comment["user"]["login"] == "nightdesk-bot"
+    ]
+    assert len(own) == 1
+
+
+def test_without_a_write_token_it_waits_for_a_person(api: GithubClient, scene: Scene) -> None:
+    scene.publishing = GithubPublishing(api, token=lambda: "")
+    scene.world.intends()
+    assert scene.publish() is Outcome.TRY_AGAIN
+    assert "no write token is set" in scene.world.row().last_error
+
+
+def test_a_transferred_issue_receives_nothing(scene: Scene, github: Github) -> None:
+    location = f"{github.server.url}/repos/octo-org/elsewhere/issues/9/comments"
+    disturb(
+        github,
+        kind="status",
+        status=301,
+        path="/issues/1/comments$",
+        headers={"Location": location},
+        body={"message": "Moved Permanently"},
+    )
+    with pytest.raises(GithubNotFoundError):
+        scene.publishing.comments_since(NAME, 1, NOON)
+
+
+def test_who_we_are_is_asked_once_for_each_token(api: GithubClient, github: Github) -> None:
+    first, second = github.client("one").token, github.client("two").token
+    now = [first]
+    publishing = GithubPublishing(api, token=lambda: now[0] or "")
+    logins = [publishing.own_account().login, publishing.own_account().login]
+    now[0] = second
+    logins.append(publishing.own_account().login)
+
+    assert logins == ["one", "one", "two"]
+    asked = [r for r in github.control("GET", "/requests") if r["path"] == "/user"]
+    assert len(asked) == 2
+
+
+def test_a_revoked_token_is_the_credentials_fault(
+    api: GithubClient, github: Github, token: str
+) -> None:
+    github.control("DELETE", "/tokens", {"token": token})
+    error: NightdeskError
+    with pytest.raises(GithubCredentialsError) as raised:
+        GithubPublishing(api, token=lambda: token).own_account()
+    error = raised.value
+    assert token not in str(error)
