@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
 from nightdesk.domain.errors import (
     CancelRequestedError,
     ConditionFailedError,
@@ -31,18 +30,9 @@ from nightdesk.domain.task import (
 )
 from tests.engine.examples import a_task, add, an_entry, an_origin, claim
 from tests.fakes.clock import NOON
-from tests.fakes.task_store import FakeTaskStore
 
 SECOND = timedelta(seconds=1)
 FAILURE = TaskError(ErrorCode.EXECUTION_ERROR, "it broke")
-
-
-@pytest.fixture(params=["fake", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> TaskStore:
-    if request.param == "fake":
-        return FakeTaskStore()
-    request.getfixturevalue("aws_tables")
-    return DynamoTaskStore(slot_count=2, retention=timedelta(days=90))
 
 
 def get(store: TaskStore, task_id: str = "t-1") -> Task:
