@@ -80,7 +80,7 @@ def test_a_group_whose_task_ends_while_another_is_being_held_is_not_stuck(world:
         world.tasks.end_expired(world.task("t-1"), COMPLETED, now=world.clock.now())
         hold(task, reason, until=until)  # type: ignore[arg-type]
 
-    world.tasks.hold = ends_first  # type: ignore[method-assign, assignment]
+    world.tasks.hold = ends_first  # type: ignore[method-assign]
 
     second = world.claim("t-2", message_id="m-2")
 
@@ -170,6 +170,8 @@ def test_a_workspace_whose_tasks_of_the_day_are_spent_waits_and_others_run(world
 
     assert claimed is not None
     assert claimed.task.id == "other"
+    world.tasks.end_expired(claimed.task, COMPLETED, now=world.clock.now())
+    assert world.claim("t-2", message_id="m-3") is None
     assert world.task("t-2").held is Hold.BUDGET
 
 

@@ -192,9 +192,7 @@ def test_a_delayed_task_that_was_edited_meanwhile_is_left_to_the_next_sweep(
     store: TaskStore,
 ) -> None:
     task = add(store, run_after=NOON + 5 * SECOND)
-    high = store.edit(
-        task, title=None, prompt=None, agent_id=None, priority=Priority.HIGH, now=NOON + SECOND
-    )
+    high = store.edit(task, title=None, agent_id=None, priority=Priority.HIGH, now=NOON + SECOND)
 
     store.make_runnable(task, now=NOON + 5 * SECOND)
 
@@ -267,7 +265,7 @@ def test_a_slot_that_was_taken_meanwhile_cannot_be_taken(store: TaskStore) -> No
 def test_a_task_that_was_edited_meanwhile_cannot_be_claimed(store: TaskStore) -> None:
     as_read = add(store)
     later = NOON + SECOND
-    store.edit(as_read, title=None, prompt="New", agent_id=None, priority=None, now=later)
+    store.edit(as_read, title=None, agent_id=None, priority=None, now=later)
 
     with pytest.raises(NotClaimableError):
         store.claim(
@@ -710,10 +708,10 @@ def test_an_edit_changes_the_task_and_its_prompt(store: TaskStore) -> None:
     edited = store.edit(
         task,
         title="New title",
-        prompt="New prompt",
         agent_id="developer",
         priority=Priority.HIGH,
         now=NOON + SECOND,
+        origin=an_origin(prompt="New prompt"),
     )
 
     assert edited == get(store)
@@ -729,7 +727,14 @@ def test_a_task_that_was_claimed_meanwhile_is_not_edited(store: TaskStore) -> No
     claim(store)
 
     with pytest.raises(ConditionFailedError):
-        store.edit(as_read, title="x", prompt="y", agent_id=None, priority=None, now=NOON)
+        store.edit(
+            as_read,
+            title="x",
+            agent_id=None,
+            priority=None,
+            now=NOON,
+            origin=an_origin(prompt="y"),
+        )
 
     assert get(store).title == "An example"
     origin = store.get_origin("t-1")
@@ -741,7 +746,7 @@ def test_an_edited_priority_moves_the_task_in_line(store: TaskStore) -> None:
     add(store, "t-1")
     second = add(store, "t-2", at=NOON + SECOND)
 
-    store.edit(second, title=None, prompt=None, agent_id=None, priority=Priority.HIGH, now=NOON)
+    store.edit(second, title=None, agent_id=None, priority=Priority.HIGH, now=NOON)
 
     assert [c.task_id for c in store.runnable(limit=5)] == ["t-2", "t-1"]
 

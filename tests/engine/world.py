@@ -9,6 +9,7 @@ from nightdesk.domain.model import ModelTier, Usage
 from nightdesk.domain.ports import BudgetCharge, Candidate, Slot
 from nightdesk.domain.specialist import Specialist, SpecialistSet
 from nightdesk.domain.task import LEASE, Origin, Target, Task
+from nightdesk.domain.turns import Turns
 from nightdesk.domain.workspace_files import Snapshot
 from nightdesk.services.claim_task import Claimed, WakeUp, claim_next
 from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
@@ -123,6 +124,7 @@ class World:
         self.specialists = FakeSpecialists(ENRICHER)
         self.functions = FakeFunctions()
         self.price_per_token = 0
+        self.turns = Turns()
 
     def executor(self) -> ExecutorPorts:
         return ExecutorPorts(
@@ -135,6 +137,7 @@ class World:
             price_of=self._price,
             clock=self.clock,
             dice=self.dice,
+            turns=self.turns,
         )
 
     def sweeper(self) -> SweeperPorts:

@@ -287,10 +287,10 @@ class FakeTaskStore:
         task: Task,
         *,
         title: str | None,
-        prompt: str | None,
         agent_id: str | None,
         priority: Priority | None,
         now: datetime,
+        origin: Origin | None = None,
     ) -> Task:
         with self._lock:
             self._demand_as_read(task)
@@ -302,8 +302,8 @@ class FakeTaskStore:
                 updated_at=now,
             )
             self._apply(task, new)
-            if prompt is not None:
-                self.origins[task.id] = replace(self.origins[task.id], prompt=prompt)
+            if origin is not None:
+                self.origins[task.id] = origin
             return new
 
     def start_new_run(self, task: Task, *, now: datetime) -> Task:

@@ -8,7 +8,7 @@ import json
 import logging
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nightdesk.adapters.system import SystemClock, SystemDice
 from nightdesk.config import SettingError, Settings, read_settings
@@ -34,7 +34,7 @@ def settings() -> Settings:
     return read_settings()
 
 
-def share_logger(logger: logging.Logger) -> None:
+def share_logger(logger: Any) -> None:
     """Let every `nightdesk.…` logger write as the handler's Powertools logger does."""
     package = logging.getLogger("nightdesk")
     package.handlers = list(logger.handlers)

@@ -349,12 +349,12 @@ class TaskStore(Protocol):
         task: Task,
         *,
         title: str | None,
-        prompt: str | None,
         agent_id: str | None,
         priority: Priority | None,
         now: datetime,
+        origin: Origin | None = None,
     ) -> Task:
-        """Change a PENDING task that has not started yet.
+        """Change a PENDING task that has not started yet; `origin` replaces its Origin.
 
         Raises:
             ConditionFailedError: it has started or ended meanwhile.

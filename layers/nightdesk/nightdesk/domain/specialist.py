@@ -105,6 +105,8 @@ class Specialist:
     tools: tuple[str, ...] = READING_TOOLS
     intents: tuple[tuple[str, int], ...] = (("comment", 1),)
     allowed_labels: tuple[str, ...] = ()
+    #: Tools and intents that a person must approve before they take effect.
+    approvals: tuple[str, ...] = ()
     limits: Limits = Limits()
     timeout_ms: int = TIMEOUT_MS_DEFAULT
     concurrency: Concurrency | None = None

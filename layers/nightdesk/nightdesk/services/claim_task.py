@@ -105,7 +105,7 @@ _LOOK_AGAIN = _Found(wait=timedelta(0))
 
 def _look(wake_up: WakeUp, ports: ExecutorPorts) -> _Found:
     line = ports.tasks.runnable(limit=_HEAD)
-    best = _in_turn(line)[:_READ_AT_ONCE]
+    best = ports.turns.in_turn(line)[:_READ_AT_ONCE]
     ids = list(dict.fromkeys([*(candidate.task_id for candidate in best), wake_up.task_id]))
     workspaces = list(dict.fromkeys(candidate.workspace_id for candidate in best))
     view = ports.tasks.view_for_claim(ids, workspace_ids=workspaces)
@@ -115,20 +115,6 @@ def _look(wake_up: WakeUp, ports: ExecutorPorts) -> _Found:
     if view.settings.get(_EVERYBODY, WorkspaceSettings()).paused:
         return _NOTHING
     return _choose(view, line, [candidate.task_id for candidate in best], ports)
-
-
-def _in_turn(line: Sequence[Candidate]) -> list[Candidate]:
-    """The line with the workspaces taking turns: the first of each, then the second of each.
-
-    Within a workspace, and between the first ones, the line's own order holds.
-    """
-    turns: dict[str, int] = {}
-    placed: list[tuple[int, int, Candidate]] = []
-    for place, candidate in enumerate(line):
-        turn = turns.get(candidate.workspace_id, 0)
-        turns[candidate.workspace_id] = turn + 1
-        placed.append((turn, place, candidate))
-    return [candidate for _, _, candidate in sorted(placed, key=lambda p: p[:2])]
 
 
 def _slot_to_recover(wake_up: WakeUp, view: ClaimView, now: datetime) -> Slot | None:
@@ -241,6 +227,7 @@ def _try_claim(
     except NotClaimableError:
         ports.clock.sleep(timedelta(milliseconds=50) * ports.dice.jitter())
         return None
+    ports.turns.served(claimed.workspace_id)
     logger.info(
         "[BGWorker] Task %s RUNNING, attempt %d of %d, fence %d",
         claimed.id,

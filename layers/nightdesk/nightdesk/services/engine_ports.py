@@ -1,6 +1,6 @@
 """Everything that the engine's use cases need, wired by `bootstrap`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nightdesk.domain.functions import Functions
 from nightdesk.domain.model import Model
@@ -15,6 +15,7 @@ from nightdesk.domain.ports import (
     TaskStore,
     WakeUps,
 )
+from nightdesk.domain.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class ExecutorPorts:
     price_of: PriceOf
     clock: Clock
     dice: Dice
+    turns: Turns = field(default_factory=Turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ from nightdesk.domain.task import VISIBILITY, Origin, Task, TaskError, TaskStatu
 from nightdesk.domain.tool import Tool, ToolResult
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.held_task import HeldTask
-from nightdesk.services.session_tools import system_prompt, tools_for
+from nightdesk.services.session_tools import opening_prompt, system_prompt, tools_for
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class _SessionRun:
     ) -> "_SessionRun":
         task = held.task
         entries = ports.tasks.entries(task.id, task.run) if task.last_entry else []
-        session = Session.replayed(origin.prompt, entries)
+        session = Session.replayed(opening_prompt(origin, ports.tasks), entries)
         return cls(
             held=held,
             origin=origin,

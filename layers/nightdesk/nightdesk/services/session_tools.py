@@ -10,11 +10,12 @@ from functools import cached_property
 
 from nightdesk.domain.intents import ASK, LABELS, AskPerson, ProposeLabels
 from nightdesk.domain.issue_text import IssueText
-from nightdesk.domain.session import Session
+from nightdesk.domain.ports import TaskStore
+from nightdesk.domain.session import EntryKind, Session
 from nightdesk.domain.specialist import Specialist
 from nightdesk.domain.task import Origin
 from nightdesk.domain.tool import Tool
-from nightdesk.domain.untrusted_text import fence_rule
+from nightdesk.domain.untrusted_text import fence_rule, fenced
 from nightdesk.domain.workspace_files import Snapshot, SnapshotFile
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.reading_tools import reading_tools
@@ -28,7 +29,7 @@ Name files as paths with line numbers, and say what you could not find out."""
 def system_prompt(specialist: Specialist, origin: Origin) -> str:
     """The specialist's own words, its reminder, and the rules that hold for all of them."""
     where = (
-        f", as a comment on the {'pull request' if origin.target.kind == 'pull' else 'issue'}"
+        f", as a comment on the {'pull request' if origin.target.kind == 'pull_request' else 'issue'}"
         if origin.target is not None and origin.allows("comment")
         else ""
     )
@@ -39,6 +40,19 @@ def system_prompt(specialist: Specialist, origin: Origin) -> str:
     if specialist.reminder:
         parts.append(f"**Reminder:** {specialist.reminder}")
     return "\n\n---\n\n".join(parts)
+
+
+def opening_prompt(origin: Origin, tasks: TaskStore) -> str:
+    """The task's words and, where it asks for them, the outputs of its dependencies as data."""
+    if not origin.quotes_outputs:
+        return origin.prompt
+    parts = [origin.prompt]
+    for task in tasks.view_for_claim(origin.depends_on).tasks.values():
+        entry = tasks.entry(task.id, task.run, task.last_entry)
+        if entry is not None and entry.kind is EntryKind.OUTPUT:
+            quoted = fenced(entry.data["result"], label="output", delimiter=origin.delimiter)
+            parts.append(f"The output of task {task.id}:\n{quoted}")
+    return "\n\n".join(parts)
 
 
 def tools_for(

@@ -251,10 +251,10 @@ class DynamoTaskStore(TaskReads):
         task: Task,
         *,
         title: str | None,
-        prompt: str | None,
         agent_id: str | None,
         priority: Priority | None,
         now: datetime,
+        origin: Origin | None = None,
     ) -> Task:
         new = replace(
             task,
@@ -263,13 +263,11 @@ class DynamoTaskStore(TaskReads):
             priority=task.priority if priority is None else priority,
             updated_at=now,
         )
-        origin = self.get_origin(task.id) if prompt is not None else None
 
         def fill(transaction: TransactWrite) -> None:
             self._update(transaction, task, new, as_read(task))
-            if origin is not None and prompt is not None:
-                edited = replace(origin, prompt=prompt)
-                transaction.save(origin_item(edited, retention=self._retention))
+            if origin is not None:
+                transaction.save(origin_item(origin, retention=self._retention))
 
         self._commit_as_read(request_token("edit", task.id, task.updated_at, now), fill)
         return new
