@@ -1,13 +1,13 @@
 """Serve the HTTP API at the root of one port, as it is on AWS.
 
-The embedded cloud serves it under a long path with a generated id; this forwards `/api/…` there
-and nothing else.
+The embedded cloud serves it under a long path with a generated id; this forwards there and nowhere
+else. What the API has no route for, it answers itself.
 """
 
 import http.client
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from local.ports import HOST
 
@@ -42,8 +42,8 @@ class _Forward(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         length = int(self.headers.get("content-length") or 0)
-        if not self.path.startswith("/api/"):
-            self._answer(404, [("content-type", "application/json")], b'{"message":"Not Found"}')
+        if not self.path.startswith("/") or ".." in unquote(self.path).split("/"):
+            self._answer(400, [], b"")
             return
         if length > BODY_LIMIT:
             self.close_connection = True

@@ -52,7 +52,7 @@ def _answer(options: argparse.Namespace) -> str:
         return create_key(
             workspace_id=options.workspace,
             agents=[agent for agent in options.agents.split(",") if agent],
-            operations=[Operation(name) for name in options.operations.split(",")],
+            operations=_operations(options.operations),
             description=options.description,
             access=access,
             clock=clock,
@@ -65,6 +65,13 @@ def _answer(options: argparse.Namespace) -> str:
         f"{','.join(key.operations)}  {key.uses} uses  {key.description}"
         for key in list_keys(workspace_id=options.workspace, access=access)
     )
+
+
+def _operations(names: str) -> list[Operation]:
+    try:
+        return [Operation(name.strip()) for name in names.split(",")]
+    except ValueError as error:
+        raise LocalRunError(f"{error}. Next: some of {', '.join(Operation)}.") from error
 
 
 def _access_table(stack: str | None, run_file: Path) -> str:

@@ -1,5 +1,6 @@
 """The API at the root of one port, as on AWS."""
 
+import http.client
 import json
 import threading
 from collections.abc import Iterator
@@ -66,8 +67,14 @@ def test_requests_pass_with_query_body_and_headers(door: FrontDoor) -> None:
 
 
 def test_nothing_but_the_api_is_reached(door: FrontDoor) -> None:
-    for path in ("/", "/_ministack/reset", "/apis", "/api"):
-        assert requests.get(door.url + path, timeout=5).status_code == 404
+    assert requests.get(f"{door.url}/_ministack/reset", timeout=5).json()["path"] == (
+        "/_aws/execute-api/abc/_ministack/reset"
+    )
+    for path in ("/../../../_ministack/reset", "/api/%2e%2e/%2e%2e/x", "http://other/x"):
+        connection = http.client.HTTPConnection(door.url.removeprefix("http://"), timeout=5)
+        connection.request("GET", path)
+        assert connection.getresponse().status == 400
+        connection.close()
 
 
 def test_a_gone_cloud_is_503(door: FrontDoor) -> None:

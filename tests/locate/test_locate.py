@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nightdesk.domain.locate.counting import agreement
 from nightdesk.domain.locate.file_kinds import FileKind
 from nightdesk.domain.locate.listing import location_of_text, location_to_text
 from nightdesk.domain.locate.location import Location, RankedFile, Region
+from nightdesk.domain.locate.query import NamedPlace
 from nightdesk.domain.locate.ranking import locate
 from nightdesk.domain.locate.symbols import Definition
 from nightdesk.domain.snapshot_paths import is_safe_path
@@ -81,6 +83,37 @@ def test_a_test_named_like_the_best_source_comes_before_others() -> None:
         "tests/test_cache_store.py",
     }
     assert located("Coupon SPRING gives no discount").tests[0].path == "tests/test_discounts.py"
+
+
+def test_a_named_test_comes_before_one_that_says_the_words_more_often() -> None:
+    files = {
+        "src/cart.py": "def cart_total(): return 'cart total'\n" * 5,
+        "tests/test_cart.py": "from cart import x\n",
+        "tests/test_all.py": "cart total cart total cart total\n" * 9,
+    }
+    tests = locate(MemorySnapshot(files), "The cart total is off").tests
+    assert [test.path for test in tests] == ["tests/test_cart.py", "tests/test_all.py"]
+
+
+@pytest.mark.parametrize(
+    ("named", "path", "expected"),
+    [
+        (("web", "src", "format.ts"), "web/src/format.ts", 1.0),
+        (("src", "format.ts"), "web/src/format.ts", 1.0),
+        (("format.ts",), "web/src/format.ts", 0.5),
+        (("setup.py",), "setup.py", 1.0),
+        (("home", "ann", "web", "src", "format.ts"), "src/format.ts", 1.0),
+        (("lib", "format.ts"), "web/src/format.ts", 0.0),
+        (("format.js",), "web/src/format.ts", 0.0),
+        (("shop", "cart.*"), "src/shop/cart.py", 1.0),
+        (("src", "shop.*"), "src/shop/__init__.py", 1.0),
+        ((), "a.py", 0.0),
+    ],
+)
+def test_a_named_place_agrees_with_paths_that_end_like_it(
+    named: tuple[str, ...], path: str, expected: float
+) -> None:
+    assert agreement(NamedPlace(named, None, 1.0), path) == expected
 
 
 def test_words_that_no_file_holds_are_told() -> None:

@@ -12,6 +12,7 @@ from nightdesk.adapters.models.offline import OfflineModel
 from nightdesk.adapters.snapshots.directory import EmptySnapshot
 from nightdesk.domain.errors import CallAbortedError
 from nightdesk.domain.issue_text import IssueComment, IssueText
+from nightdesk.domain.locate.report import code_block, code_span
 from nightdesk.domain.model import CallControl, ModelRequest, ModelTier, StopReason, Usage
 from nightdesk.domain.untrusted_text import fenced
 from tests.locate.shop_repository import SHOP
@@ -218,6 +219,14 @@ def test_a_report_keeps_within_the_tokens_that_it_is_given() -> None:
     short = turn_of(talk.messages[:-1], tools, max_output_tokens=600).text
     assert len(short) <= 1_800
     assert "No language model was used" in short
+
+
+@pytest.mark.parametrize("line", ["```", "`````` x", "~~~", "a ```` b"])
+def test_a_code_block_and_a_code_span_hold_any_backticks(line: str) -> None:
+    (block,) = MarkdownIt("commonmark").parse(code_block(["before", line, "after"]))
+    assert block.content == f"before\n{line}\nafter\n"
+    inline = MarkdownIt("commonmark").parse(code_span(line))[1].children or []
+    assert [(one.type, one.content) for one in inline] == [("code_inline", line)]
 
 
 HOSTILE = (

@@ -13,6 +13,7 @@ from nightdesk.domain.github_ports import (
     GithubRefusedError,
     Repository,
 )
+from nightdesk.domain.intents import LABELS_AT_ONCE
 from nightdesk.domain.outbox import OUTBOX_LEASE, RETRY_AFTER, OutboxState
 from nightdesk.domain.publication import COMMENT_MAX, is_marked, marker_of
 from nightdesk.domain.task import Target
@@ -283,13 +284,15 @@ def test_a_target_without_an_id_is_trusted_by_its_name(world: PublisherWorld) ->
 
 # Labels ---------------------------------------------------------------------------------------
 
+LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
+
 
 @pytest.mark.parametrize(
     ("allowed", "wanted", "added"),
     [
         ((), ["Bug", "nonsense"], ["bug"]),
         (("triage/ok", "p1"), ["P1", "bug", "p1"], ["p1"]),
-        (("a", "b", "c", "d"), ["d", "c", "b", "a"], ["d", "c", "b"]),
+        (LETTERS, list(reversed(LETTERS)), list(reversed(LETTERS))[:LABELS_AT_ONCE]),
         ((), ["\u200bbug\u202e"], ["bug"]),
     ],
 )

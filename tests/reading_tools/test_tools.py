@@ -190,6 +190,14 @@ def test_a_file_cannot_leave_its_fence_or_hide_anything() -> None:
     assert not has_hidden_characters(result.text)
 
 
+def test_an_error_repeats_no_mark_and_nothing_hidden() -> None:
+    result = tool("read_file", {f"{DELIMITER}.py": ""}).run({"path": f"a\n{DELIMITER}.pyx\u202e"})
+    assert result.is_error
+    assert DELIMITER not in result.text
+    assert "\n" not in result.text
+    assert not has_hidden_characters(result.text)
+
+
 # search_code -------------------------------------------------------------------------------------
 
 

@@ -66,6 +66,18 @@ def test_nothing_hidden_survives_whatever_stands_around_it(text: str) -> None:
     assert not any(0xE0000 <= ord(character) <= 0xE0FFF for character in visible)
 
 
+@pytest.mark.parametrize(
+    "text", ["<!-<!-- a -->- canary -->", "<\u200b!-- canary -->", "<!--\x1b[0m canary --\x1b[0m>"]
+)
+def test_what_hides_a_comment_does_not_make_another_one(text: str) -> None:
+    assert "<!--" not in without_hidden_text(text)
+
+
+def test_taking_the_word_out_does_not_put_it_together_again() -> None:
+    text = DELIMITER[:9] + DELIMITER + DELIMITER[9:]
+    assert fenced(text, label="file", delimiter=DELIMITER).count(DELIMITER) == 2
+
+
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_each_kind_of_hidden_text_is_taken_out_and_what_is_before_it_stays(hidden: str) -> None:
     visible = without_hidden_text(f"Please fix it. {hidden}")

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import tarfile
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,14 @@ def test_noise_is_never_anything_but_broken(noise: bytes) -> None:
             snapshot_of_tarball(chunks(data), limits=SMALL).close()
         except BrokenTarballError:
             continue
+
+
+def test_a_malformed_sparse_map_is_broken() -> None:
+    sparse = member("top/a", tarfile.REGTYPE, size=600)
+    sparse.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    data = gzip.compress(sparse.tobuf(tarfile.PAX_FORMAT) + b"not a number\n" * 200)
+    with pytest.raises(BrokenTarballError):
+        snapshot_of_tarball(chunks(data), limits=SMALL)
 
 
 def test_a_long_chain_of_headers_is_broken_rather_than_a_stack_overflow() -> None:

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightdesk.domain.errors import PermanentError
+from nightdesk.domain.intents import LABELS_AT_ONCE
 from nightdesk.domain.sanitiser import Kind, Policy, sanitise
 from nightdesk.domain.trigger import MARKER_START
 
 #: GitHub's limit for a comment.
 COMMENT_MAX = 65_536
-#: Labels of one intent, whatever it asks for.
-LABELS_MAX = 3
 _ROW = re.compile(r"github#(?P<run>\d{4,8})#(?P<intent>[a-z_]{1,40})#(?P<number>[1-9]\d{0,3})")
 _PART_CHARACTERS = 80
 
@@ -80,7 +79,7 @@ def _duration(seconds: int) -> str:
 
 
 def allowed_labels(wanted: object, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the wanted labels that are allowed, in the allowed spelling, LABELS_MAX at most.
+    """Those of the wanted labels that are allowed, in the allowed spelling, LABELS_AT_ONCE at most.
 
     GitHub takes `Bug` and `bug` for the same label.
 
@@ -94,4 +93,4 @@ def allowed_labels(wanted: object, allowed: tuple[str, ...]) -> tuple[str, ...]:
     found = dict.fromkeys(spelling[c.lower()] for c in cleaned if c.lower() in spelling)
     if not found:
         raise PermanentError("none of the proposed labels is allowed here")
-    return tuple(found)[:LABELS_MAX]
+    return tuple(found)[:LABELS_AT_ONCE]

@@ -181,7 +181,9 @@ def _comment(work: _Work, ports: PublisherPorts) -> str:
 def _labels(work: _Work, ports: PublisherPorts) -> str:
     """Adding a label twice changes nothing, so nothing is looked for."""
     allowed = work.origin.allowed_labels or tuple(ports.github.labels_of_repository(work.repo))
-    labels = allowed_labels(work.row.payload.get("labels"), allowed)
+    wanted = work.row.payload.get("labels")
+    labels = allowed_labels(wanted, allowed)
+    logger.info("[Publisher] %s: labels %s of the proposed %s", work.row.task_id, labels, wanted)
     ports.github.add_labels(work.repo, work.target.number, labels)
     return ""
 

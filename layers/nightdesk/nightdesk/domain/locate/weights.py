@@ -15,6 +15,6 @@ class Weights:
     path: float = 0.6
     name: float = 1.2
     window: float = 1.0
-    definition: float = 0.6
+    definition: float = 0.3
     identifier: float = 1.0
     place: float = 1.5
