@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 
-from nightdesk.domain.intents import ASK, LABELS, AskPerson, ProposeLabels
+from nightdesk.domain.intents import ASK, COMMENT, LABELS, AskPerson, ProposeLabels
 from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.ports import TaskStore
 from nightdesk.domain.session import EntryKind, Session
@@ -28,11 +28,10 @@ Name files as paths with line numbers, and say what you could not find out."""
 
 def system_prompt(specialist: Specialist, origin: Origin) -> str:
     """The specialist's own words, its reminder, and the rules that hold for all of them."""
-    where = (
-        f", as a comment on the {'pull request' if origin.target.kind == 'pull_request' else 'issue'}"
-        if origin.target is not None and origin.allows("comment")
-        else ""
-    )
+    where = ""
+    if origin.target is not None and origin.allows(COMMENT):
+        kind = "pull request" if origin.target.kind == "pull_request" else "issue"
+        where = f", as a comment on the {kind}"
     parts = [specialist.prompt.strip()]
     if origin.delimiter:
         parts.append(fence_rule(origin.delimiter))
