@@ -50,12 +50,18 @@ def installer(machine: str, python_version: str, target: Path, uv: str) -> list[
 
 
 def install(machines: tuple[str, ...], target: Path, uv: str) -> None:
-    """Install the lock for each machine and lay the results over each other."""
+    """Install the lock for each machine and lay the results over each other.
+
+    Raises:
+        SystemExit: the installer failed, and has said why.
+    """
     python_version = f"{sys.version_info.major}.{sys.version_info.minor}"
     for machine in machines:
         with tempfile.TemporaryDirectory() as folder:
             one = Path(folder) / "python"
-            subprocess.run(installer(machine, python_version, one, uv), check=True)  # noqa: S603
+            command = installer(machine, python_version, one, uv)
+            if subprocess.run(command, check=False).returncode:  # noqa: S603 - ours
+                sys.exit(f"The dependencies of the layer could not be installed for {machine}.")
             shutil.copytree(one, target, dirs_exist_ok=True)
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.cloud import inherited_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-run" / "bin" / "python"
 WITHIN_SECONDS = 120.0
@@ -32,7 +34,8 @@ class Demo:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env={
-                    "PATH": os.environ["PATH"],  # noqa: TID251 - where git and make are
+                    **inherited_environment(),
+                    "HOME": os.environ["HOME"],  # noqa: TID251 - where uv keeps its cache
                     "PYTHONPATH": str(ROOT / "layers" / "nightdesk"),
                     "TMPDIR": str(self.temporary),
                     **(environment or {}),
