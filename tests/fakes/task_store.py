@@ -488,7 +488,7 @@ class FakeTaskStore:
         if release.entry is not None:
             self._append(release.entry)
         for row in release.rows:
-            self.rows[(row.task_id, row.row)] = row
+            self.rows[(row.task_id, row.row)] = replace(row, due_at=row.due_at or row.created_at)
         return new
 
 

@@ -1,0 +1,223 @@
+"""What holds at every moment, whatever crashes (design, section 4): checked after every call.
+
+`Invariants` observes a `Region` and compares what is stored with what was stored one call ago. To
+add a rule, write a method whose name says it and add it to `_RULES_OF_A_CHANGE` (it is asked about
+each task that a call has changed) or `_RULES_OF_A_MOMENT` (about everything that is stored).
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from nightdesk.domain.outbox import OutboxState
+from nightdesk.domain.publication import is_marked
+from nightdesk.domain.session import EntryKind
+from nightdesk.domain.task import TRANSITIONS, Task, TaskStatus
+from tests.fakes.region import Invocation, Region, Snapshot
+
+#: Fields that never fall within a run.
+_COUNTERS = (
+    "attempts",
+    "tool_call_count",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cost_micros",
+    "last_entry",
+    "hops",
+)
+#: What may still be written to a task that has ended.
+_AFTER_THE_END = frozenset({"publication"})
+
+
+class Invariants:
+    """Raises AssertionError from the step that breaks a rule."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._before = region.snapshot()
+        #: Who claimed which fence of which task.
+        self.owners: dict[tuple[str, int], Invocation | None] = {}
+        region.observers.append(self.check)
+
+    def check(self, actor: Invocation | None) -> None:
+        before, now = self._before, self._region.snapshot()
+        self._before = now
+        for task_id in before.tasks.keys() | now.tasks.keys():
+            old, new = before.tasks.get(task_id), now.tasks.get(task_id)
+            if old == new:
+                continue
+            if old is not None and new is not None:
+                for rule in _RULES_OF_A_CHANGE:
+                    rule(self, old, new, actor)
+            elif old is not None:
+                assert old.status is not TaskStatus.RUNNING, f"deleted while it ran: {old}"
+        for moment_rule in _RULES_OF_A_MOMENT:
+            moment_rule(self, before, now)
+
+    # About a change of one task --------------------------------------------------------------
+
+    def moves_only_as_the_states_allow(
+        self, old: Task, new: Task, actor: Invocation | None
+    ) -> None:
+        if new.run == old.run:
+            allowed = TRANSITIONS[old.status] | {old.status}
+            assert new.status in allowed, f"{old.status} -> {new.status}: {new}"
+        else:
+            retried = (TaskStatus.FAILED, TaskStatus.CANCELLED)
+            assert old.status in retried, f"a new run of {old}"
+            assert (new.run, new.status) == (old.run + 1, TaskStatus.PENDING), f"{old} -> {new}"
+
+    def is_final_once_it_has_ended(self, old: Task, new: Task, actor: Invocation | None) -> None:
+        if old.status.is_terminal and new.run == old.run:
+            changed = {
+                name
+                for name in Task.__dataclass_fields__
+                if getattr(old, name) != getattr(new, name)
+            }
+            assert changed <= _AFTER_THE_END, f"changed after its end: {changed} of {new}"
+
+    def counts_upwards_within_a_run(self, old: Task, new: Task, actor: Invocation | None) -> None:
+        if new.run == old.run:
+            fallen = [name for name in _COUNTERS if getattr(new, name) < getattr(old, name)]
+            assert not fallen, f"{fallen} fell: {old} -> {new}"
+        assert new.fence >= old.fence, f"the fence fell: {old} -> {new}"
+
+    def makes_no_more_attempts_than_allowed(
+        self, old: Task, new: Task, actor: Invocation | None
+    ) -> None:
+        assert new.attempts <= new.max_attempts, f"too many attempts: {new}"
+
+    def has_one_owner_for_each_fence(self, old: Task, new: Task, actor: Invocation | None) -> None:
+        if new.fence == old.fence:
+            return
+        assert new.fence == old.fence + 1, f"a fence was left out: {old} -> {new}"
+        assert new.status is TaskStatus.RUNNING, f"a fence without a claim: {new}"
+        assert (new.id, new.fence) not in self.owners, f"claimed twice: {new}"
+        self.owners[new.id, new.fence] = actor
+
+    def is_taken_from_nobody_alive(self, old: Task, new: Task, actor: Invocation | None) -> None:
+        """Only whoever claimed it moves it while its lease runs."""
+        moved = new.status is not TaskStatus.RUNNING or new.fence != old.fence
+        if old.status is not TaskStatus.RUNNING or not moved or actor is None:
+            return
+        owner = self.owners.get((old.id, old.fence))
+        if actor is not owner and old.lease_until is not None:
+            assert old.lease_until <= actor.clock.now(), f"{actor} took {old} from {owner}"
+
+    def is_cancelled_once_a_cancel_was_accepted(
+        self, old: Task, new: Task, actor: Invocation | None
+    ) -> None:
+        if old.cancel_requested and new.run == old.run:
+            ends = (TaskStatus.RUNNING, TaskStatus.CANCELLED)
+            assert new.status in ends, f"accepted a cancel, then {old} -> {new}"
+            assert new.cancel_requested, f"forgot a cancel: {old} -> {new}"
+            assert new.last_entry == old.last_entry, f"went on after a cancel: {old} -> {new}"
+
+    # About everything that is stored ---------------------------------------------------------
+
+    def runs_no_more_than_there_are_slots(self, before: Snapshot, now: Snapshot) -> None:
+        running = {(t.id, t.fence) for t in now.tasks.values() if t.status is TaskStatus.RUNNING}
+        held = [(slot.task_id, slot.fence) for slot in now.slots if slot.task_id is not None]
+        assert len(running) <= len(now.slots), f"too many run: {running}"
+        assert sorted(held) == sorted(running), f"slots hold {held}, but {running} run"
+        for task in now.tasks.values():
+            if task.status is TaskStatus.RUNNING:
+                assert task.slot is not None
+                assert now.slots[task.slot].task_id == task.id, f"{task} is not in its slot"
+
+    def keeps_every_journal_without_gaps(self, before: Snapshot, now: Snapshot) -> None:
+        if now.journal == before.journal and now.tasks == before.tasks:
+            return
+        for key, entry in before.journal.items():
+            assert now.journal.get(key) == entry, f"a journal entry changed: {key}"
+        for task in now.tasks.values():
+            written = sorted(k[2] for k in now.journal if k[:2] == (task.id, task.run))
+            assert written == list(range(1, task.last_entry + 1)), f"{task}: entries {written}"
+
+    def answers_each_tool_call_once(self, before: Snapshot, now: Snapshot) -> None:
+        for key in now.journal.keys() - before.journal.keys():
+            entry = now.journal[key]
+            if entry.kind is EntryKind.TOOL:
+                same = [
+                    other
+                    for other in now.journal.values()
+                    if (other.task_id, other.run) == (entry.task_id, entry.run)
+                    and other.kind is EntryKind.TOOL
+                    and other.data["toolUseId"] == entry.data["toolUseId"]
+                ]
+                assert len(same) == 1, f"answered twice: {same}"
+
+    def writes_effects_with_completion_and_only_then(self, before: Snapshot, now: Snapshot) -> None:
+        for key, old in before.rows.items():
+            row = now.rows.get(key)
+            assert row is not None, f"an effect was lost: {key}"
+            assert row.payload == old.payload, f"an effect changed: {key}"
+            final = old.state is not OutboxState.PENDING
+            assert not final or row.state is old.state, f"an effect was reopened: {key}"
+        for task in now.tasks.values():
+            prefix = f"github#{task.run:04d}#"
+            rows = [r for t, r in now.rows if t == task.id and r.startswith(prefix)]
+            if task.status is not TaskStatus.COMPLETED:
+                assert not rows, f"{task} is not COMPLETED, but has {rows}"
+            elif now.origins[task.id].target is not None:
+                assert f"{prefix}comment#1" in rows, f"{task} has no comment"
+                proposed = any(
+                    "intent" in entry.data
+                    for key, entry in now.journal.items()
+                    if key[:2] == (task.id, task.run)
+                )
+                assert (f"{prefix}labels#1" in rows) == proposed, f"{task}: {rows}"
+
+    def publishes_each_effect_at_most_once(self, before: Snapshot, now: Snapshot) -> None:
+        bodies = [body for number in self._region.github.comments for body in self._bodies(number)]
+        for task_id, row in now.rows:
+            times = sum(is_marked(body, task_id, row) for body in bodies)
+            assert times <= 1, f"published {times} times: {task_id} {row}"
+
+    def _bodies(self, number: int) -> list[str]:
+        return self._region.github.bodies(number)
+
+    # About the end ---------------------------------------------------------------------------
+
+    def check_the_end(self) -> None:
+        """Every task has ended, and everything that it owed the world is done, once."""
+        now = self._region.snapshot()
+        for task in now.tasks.values():
+            assert task.status.is_terminal, f"never ended: {task}"
+        assert all(slot.task_id is None for slot in now.slots), f"slots are held: {now.slots}"
+        bodies = [body for number in self._region.github.comments for body in self._bodies(number)]
+        for (task_id, name), row in now.rows.items():
+            assert row.state is OutboxState.DONE, f"never published: {row}"
+            if "#comment#" in name:
+                times = sum(is_marked(body, task_id, name) for body in bodies)
+                assert times == 1, f"published {times} times: {row}"
+        for (task_id, run), entries in _by_run(now).items():
+            kinds = [kind for _, kind in sorted(entries)]
+            assert kinds.count(EntryKind.OUTPUT) <= 1, f"{task_id} run {run}: {kinds}"
+            for kind, following in pairwise(kinds):
+                assert kind is not EntryKind.OUTPUT, f"{following} after the output of {task_id}"
+
+
+def _by_run(now: Snapshot) -> dict[tuple[str, int], list[tuple[int, EntryKind]]]:
+    found: dict[tuple[str, int], list[tuple[int, EntryKind]]] = {}
+    for (task_id, run, seq), entry in now.journal.items():
+        found.setdefault((task_id, run), []).append((seq, entry.kind))
+    return found
+
+
+_RULES_OF_A_CHANGE: tuple[Callable[[Invariants, Task, Task, Invocation | None], None], ...] = (
+    Invariants.moves_only_as_the_states_allow,
+    Invariants.is_final_once_it_has_ended,
+    Invariants.counts_upwards_within_a_run,
+    Invariants.makes_no_more_attempts_than_allowed,
+    Invariants.has_one_owner_for_each_fence,
+    Invariants.is_taken_from_nobody_alive,
+    Invariants.is_cancelled_once_a_cancel_was_accepted,
+)
+_RULES_OF_A_MOMENT: tuple[Callable[[Invariants, Snapshot, Snapshot], None], ...] = (
+    Invariants.runs_no_more_than_there_are_slots,
+    Invariants.keeps_every_journal_without_gaps,
+    Invariants.answers_each_tool_call_once,
+    Invariants.writes_effects_with_completion_and_only_then,
+    Invariants.publishes_each_effect_at_most_once,
+)
