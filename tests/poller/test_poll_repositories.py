@@ -1,3 +1,4 @@
+import logging
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -112,6 +113,35 @@ def test_the_status_tells_what_is_known_without_asking_github(world: PollerWorld
 def test_a_poll_under_way_shows_in_the_status(world: PollerWorld) -> None:
     world.states.lease("octo-org/widgets", now=NOON, until=NOON + MINUTE)
     assert world.status()["isRunning"] is True
+
+
+def test_the_log_lines_bear_the_tags_that_people_search_for(world: PollerWorld) -> None:
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    loggers = [
+        logging.getLogger(f"nightdesk.services.{name}")
+        for name in ("poll_repositories", "import_events")
+    ]
+    handler = Kept()
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        world.watch()
+        world.happens(1)
+        world.poll()
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
+
+    assert any(line.startswith("[PollingCheck] {'reposChecked': 1") for line in lines)
+    assert any(line.startswith("[GitHubPolling] task ") for line in lines)
+    assert all(line.startswith(("[PollingCheck]", "[GitHubPolling]")) for line in lines)
 
 
 # What is new ----------------------------------------------------------------------------------

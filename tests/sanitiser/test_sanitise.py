@@ -218,31 +218,39 @@ def test_a_known_secret_goes_whatever_its_form() -> None:
 # Length ---------------------------------------------------------------------------------------
 
 
+LONG = {
+    "words": "word " * 30_000,
+    "one word": "x" * 200_000,
+    "code": "```python\n" + "value = 1  # @x\n" * 8_000 + "```",
+    "list": "- item with `code`\n" * 4_000,
+    "mentions": "@user " * 20_000,
+    "table": "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 7_000,
+    "paragraphs": "a *b* [c](d)\n\n" * 6_000,
+    # What takes the square of its length, if a pattern is careless.
+    "long mention": "x" * 70_000 + "@",
+    "long reference": "." * 70_000 + "#",
+    "token heads": "-eyJ" * 20_000,
+}
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("name", "limit"),
     [
-        "word " * 30_000,
-        "x" * 200_000,
-        "```python\n" + "value = 1  # @x\n" * 8_000 + "```",
-        "- item with `code`\n" * 4_000,
-        "@user " * 20_000,
-        "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 7_000,
-        "a *b* [c](d)\n\n" * 6_000,
-        # What takes the square of its length, if a pattern is careless.
-        "x" * 70_000 + "@",
-        "." * 70_000 + "#",
-        "-eyJ" * 20_000,
-    ],
-    ids=[
-        *("words", "one word", "code", "list", "mentions", "table", "paragraphs"),
-        *("long mention", "long reference", "token heads"),
+        *((name, 65_536) for name in ("words", "one word", "code")),
+        *((name, 65_536) for name in ("long mention", "long reference", "token heads")),
+        *((name, 12_000) for name in ("list", "mentions", "table", "paragraphs")),
     ],
 )
-def test_a_long_text_is_cut_cleanly_and_says_so(text: str) -> None:
-    result = clean(text)
-    assert 40_000 < len(result) <= 65_536
+def test_a_long_text_is_cut_cleanly_and_says_so(name: str, limit: int) -> None:
+    result = clean(LONG[name], replace(MARKDOWN, max_characters=limit))
+    assert limit * 5 // 8 < len(result) <= limit
     assert result.endswith(CUT_NOTICE)
-    assert "`" * 3 not in result.removesuffix(CUT_NOTICE).rstrip().removesuffix("```")[-2_000:]
+
+
+def test_a_fence_that_is_cut_is_closed_before_the_notice() -> None:
+    result = clean(LONG["code"])
+    assert result.count("```") == 2
+    assert result.endswith(f"\n```\n\n{CUT_NOTICE}")
 
 
 def test_a_text_that_just_fits_is_not_cut() -> None:
