@@ -313,6 +313,14 @@ def test_labels_of_which_none_is_allowed_are_dead(world: PublisherWorld, labels:
     assert world.github.labelled == {}
 
 
+def test_labels_that_fail_do_not_hide_where_the_comment_is(world: PublisherWorld) -> None:
+    world.intends()
+    world.intends({"labels": ["nonsense"]}, row=LABELS_ROW)
+    world.publish()
+    assert world.publish(LABELS_ROW) is Outcome.DEAD
+    assert (world.tasks.tasks[TASK].publication or "").startswith("https://")
+
+
 def test_labels_do_not_hide_where_the_comment_is(world: PublisherWorld) -> None:
     world.intends()
     world.intends({"labels": ["bug"]}, row=LABELS_ROW)

@@ -118,7 +118,9 @@ def _fail(row: OutboxRow, reason: str, ports: PublisherPorts, *, again: bool) ->
         next_try = ports.clock.now() + RETRY_AFTER[row.tries - 1]
         ports.outbox.failed(row, error=reason, next_try=next_try)
         return Outcome.TRY_AGAIN
-    ports.tasks.set_publication(row.task_id, f"failed: {reason[:_REASON_CHARACTERS]}")
+    task = ports.tasks.get(row.task_id)
+    if task is not None and not task.publication:  # refused labels must not hide a comment
+        ports.tasks.set_publication(row.task_id, f"failed: {reason[:_REASON_CHARACTERS]}")
     ports.outbox.failed(row, error=reason, next_try=None)
     return Outcome.DEAD
 
