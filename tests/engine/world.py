@@ -116,7 +116,7 @@ class World:
     def __init__(self) -> None:
         self.clock = LivingClock()
         self.tasks = StagedTaskStore()
-        self.outbox = FakeOutboxStore()
+        self.outbox = FakeOutboxStore(self.tasks.rows)
         self.wake_ups = FakeWakeUps()
         self.dice = FakeDice()
         self.model = ScriptedModel()

@@ -14,15 +14,17 @@ from tests.template.test_linters import layer_services
 
 STACK = Stack(load())
 PACKAGE = ROOT / "layers" / "nightdesk" / "nightdesk"
-MODELS: Mapping[str, type[Model]] = {
-    "TasksTable": tables.TaskItem,
-    "OriginsTable": tables.OriginItem,
-    "SessionLogTable": tables.SessionLogItem,
-    "LimitsTable": tables.SlotItem,
-    "OutboxTable": tables.OutboxItem,
-    "GithubTable": tables.GithubItem,
-    "AccessTable": tables.AccessItem,
-}
+MODELS: tuple[tuple[str, type[Model]], ...] = (
+    ("TasksTable", tables.TaskItem),
+    ("OriginsTable", tables.OriginItem),
+    ("SessionLogTable", tables.SessionLogItem),
+    ("LimitsTable", tables.SlotItem),
+    ("OutboxTable", tables.OutboxItem),
+    ("GithubTable", tables.GithubItem),
+    ("AccessTable", tables.AccessItem),
+    ("LimitsTable", tables.BudgetItem),
+    ("WorkspacesTable", tables.WorkspaceItem),
+)
 
 
 def keys_of(schema: Any, name: str, kind: str) -> dict[str, str]:
@@ -38,10 +40,10 @@ def expected_keys(schema: Mapping[str, Any]) -> dict[str, str]:
     return keys_of(schema["key_schema"], "AttributeName", "KeyType")
 
 
-@pytest.mark.parametrize("table", sorted(MODELS))
-def test_the_code_reads_a_table_by_the_keys_that_it_has(table: str) -> None:
+@pytest.mark.parametrize(("table", "model"), MODELS)
+def test_the_code_reads_a_table_by_the_keys_that_it_has(table: str, model: type[Model]) -> None:
     deployed = STACK.of_type("AWS::DynamoDB::Table")[table]
-    schema = MODELS[table]._get_schema()
+    schema = model._get_schema()
     indexes = {
         index["IndexName"]: deployed_keys(index)
         for index in deployed.get("GlobalSecondaryIndexes", [])
@@ -59,12 +61,12 @@ def test_every_model_of_the_code_is_compared() -> None:
         if isinstance(value, type) and issubclass(value, Model) and value is not Model
     }
 
-    assert models == set(MODELS.values())
+    assert models == {model for _, model in MODELS}
 
 
-@pytest.mark.parametrize("table", sorted(MODELS))
-def test_what_expires_in_the_code_expires_in_the_table(table: str) -> None:
-    attributes = {attribute.attr_name for attribute in MODELS[table].get_attributes().values()}
+@pytest.mark.parametrize(("table", "model"), MODELS)
+def test_what_expires_in_the_code_expires_in_the_table(table: str, model: type[Model]) -> None:
+    attributes = {attribute.attr_name for attribute in model.get_attributes().values()}
     time_to_live = STACK.of_type("AWS::DynamoDB::Table")[table].get("TimeToLiveSpecification", {})
 
     assert "ttl" not in attributes or time_to_live == {"AttributeName": "ttl", "Enabled": True}

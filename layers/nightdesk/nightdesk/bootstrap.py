@@ -171,6 +171,8 @@ def poller() -> "PollerPorts":
             interval=known.github_polling_interval,
             workspace_id=known.default_workspace_id,
             default_triggers=parse_default_triggers(known.default_triggers),
+            own_account_ids=known.github_own_account_ids,
+            allowed_bot_ids=known.github_allowed_bot_ids,
         ),
     )
 

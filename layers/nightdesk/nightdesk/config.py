@@ -48,6 +48,8 @@ class Settings:
     github_api_url: str
     github_polling_repos: str
     github_polling_interval: timedelta
+    github_own_account_ids: frozenset[int]
+    github_allowed_bot_ids: frozenset[int]
     github_read_token_parameter: str
     github_write_token_parameter: str
     model_provider: str
@@ -103,6 +105,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             lambda value: value in allowed,
         )
 
+    def ids(name: str) -> frozenset[int]:
+        return frozenset(
+            _parsed(name, part.strip(), int, "numbers, separated by commas", lambda n: n > 0)
+            for part in text(name).split(",")
+            if part.strip()
+        )
+
     return Settings(
         profile=one_of("NIGHTDESK_PROFILE", "aws", PROFILES),
         tasks_table=text("TASKS_TABLE"),
@@ -129,6 +138,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         github_polling_interval=timedelta(
             minutes=whole("GITHUB_POLLING_INTERVAL_MINUTES", 1, 1, 1440)
         ),
+        github_own_account_ids=ids("GITHUB_OWN_ACCOUNT_IDS"),
+        github_allowed_bot_ids=ids("GITHUB_ALLOWED_BOT_IDS"),
         github_read_token_parameter=text("GITHUB_READ_TOKEN_PARAMETER"),
         github_write_token_parameter=text("GITHUB_WRITE_TOKEN_PARAMETER"),
         model_provider=one_of("NIGHTDESK_MODEL_PROVIDER", "auto", MODEL_PROVIDERS),

@@ -21,7 +21,7 @@ QUESTION_MAX = 2_000
 #: The tool through which an intent is proposed; the comment is the answer itself.
 PROPOSED_BY = {LABELS: "propose_labels"}
 #: GitHub's limit of a label's name is 50 characters; more labels than this at once is noise.
-LABEL_MAX, LABELS_AT_ONCE = 50, 10
+LABEL_MAX, LABELS_AT_ONCE = 50, 3
 
 
 @dataclass(frozen=True, slots=True)
