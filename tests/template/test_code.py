@@ -8,20 +8,23 @@ from typing import Any
 import pytest
 from pynamodb.models import Model
 
-from nightdesk.adapters.dynamodb import tables
+from nightdesk.adapters.dynamodb import conversations, tables
 from tests.template.stack import ROOT, Stack, load
 from tests.template.test_linters import layer_services
 
 STACK = Stack(load())
 PACKAGE = ROOT / "layers" / "nightdesk" / "nightdesk"
-MODELS: Mapping[str, type[Model]] = {
-    "TasksTable": tables.TaskItem,
-    "OriginsTable": tables.OriginItem,
-    "SessionLogTable": tables.SessionLogItem,
-    "LimitsTable": tables.SlotItem,
-    "OutboxTable": tables.OutboxItem,
-    "GithubTable": tables.GithubItem,
-    "AccessTable": tables.AccessItem,
+MODELS: Mapping[type[Model], str] = {
+    tables.TaskItem: "TasksTable",
+    tables.OriginItem: "OriginsTable",
+    tables.SessionLogItem: "SessionLogTable",
+    tables.SlotItem: "LimitsTable",
+    tables.BudgetItem: "LimitsTable",
+    tables.WorkspaceItem: "WorkspacesTable",
+    tables.OutboxItem: "OutboxTable",
+    tables.GithubItem: "GithubTable",
+    tables.AccessItem: "AccessTable",
+    conversations.ConversationItem: "ConversationsTable",
 }
 
 
@@ -38,10 +41,10 @@ def expected_keys(schema: Mapping[str, Any]) -> dict[str, str]:
     return keys_of(schema["key_schema"], "AttributeName", "KeyType")
 
 
-@pytest.mark.parametrize("table", sorted(MODELS))
-def test_the_code_reads_a_table_by_the_keys_that_it_has(table: str) -> None:
-    deployed = STACK.of_type("AWS::DynamoDB::Table")[table]
-    schema = MODELS[table]._get_schema()
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.__name__))
+def test_the_code_reads_a_table_by_the_keys_that_it_has(model: type[Model]) -> None:
+    deployed = STACK.of_type("AWS::DynamoDB::Table")[MODELS[model]]
+    schema = model._get_schema()
     indexes = {
         index["IndexName"]: deployed_keys(index)
         for index in deployed.get("GlobalSecondaryIndexes", [])
@@ -55,17 +58,20 @@ def test_the_code_reads_a_table_by_the_keys_that_it_has(table: str) -> None:
 def test_every_model_of_the_code_is_compared() -> None:
     models = {
         value
-        for value in vars(tables).values()
+        for module in (tables, conversations)
+        for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Model) and value is not Model
     }
 
-    assert models == set(MODELS.values())
+    assert models == set(MODELS)
 
 
-@pytest.mark.parametrize("table", sorted(MODELS))
-def test_what_expires_in_the_code_expires_in_the_table(table: str) -> None:
-    attributes = {attribute.attr_name for attribute in MODELS[table].get_attributes().values()}
-    time_to_live = STACK.of_type("AWS::DynamoDB::Table")[table].get("TimeToLiveSpecification", {})
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.__name__))
+def test_what_expires_in_the_code_expires_in_the_table(model: type[Model]) -> None:
+    attributes = {attribute.attr_name for attribute in model.get_attributes().values()}
+    time_to_live = STACK.of_type("AWS::DynamoDB::Table")[MODELS[model]].get(
+        "TimeToLiveSpecification", {}
+    )
 
     assert "ttl" not in attributes or time_to_live == {"AttributeName": "ttl", "Enabled": True}
 
