@@ -8,23 +8,24 @@ from typing import Any
 import pytest
 from pynamodb.models import Model
 
-from nightdesk.adapters.dynamodb import tables
+from nightdesk.adapters.dynamodb import conversations, tables
 from tests.template.stack import ROOT, Stack, load
 from tests.template.test_linters import layer_services
 
 STACK = Stack(load())
 PACKAGE = ROOT / "layers" / "nightdesk" / "nightdesk"
-MODELS: tuple[tuple[str, type[Model]], ...] = (
-    ("TasksTable", tables.TaskItem),
-    ("OriginsTable", tables.OriginItem),
-    ("SessionLogTable", tables.SessionLogItem),
-    ("LimitsTable", tables.SlotItem),
-    ("OutboxTable", tables.OutboxItem),
-    ("GithubTable", tables.GithubItem),
-    ("AccessTable", tables.AccessItem),
-    ("LimitsTable", tables.BudgetItem),
-    ("WorkspacesTable", tables.WorkspaceItem),
-)
+MODELS: Mapping[type[Model], str] = {
+    tables.TaskItem: "TasksTable",
+    tables.OriginItem: "OriginsTable",
+    tables.SessionLogItem: "SessionLogTable",
+    tables.SlotItem: "LimitsTable",
+    tables.BudgetItem: "LimitsTable",
+    tables.WorkspaceItem: "WorkspacesTable",
+    tables.OutboxItem: "OutboxTable",
+    tables.GithubItem: "GithubTable",
+    tables.AccessItem: "AccessTable",
+    conversations.ConversationItem: "ConversationsTable",
+}
 
 
 def keys_of(schema: Any, name: str, kind: str) -> dict[str, str]:
@@ -40,9 +41,9 @@ def expected_keys(schema: Mapping[str, Any]) -> dict[str, str]:
     return keys_of(schema["key_schema"], "AttributeName", "KeyType")
 
 
-@pytest.mark.parametrize(("table", "model"), MODELS)
-def test_the_code_reads_a_table_by_the_keys_that_it_has(table: str, model: type[Model]) -> None:
-    deployed = STACK.of_type("AWS::DynamoDB::Table")[table]
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.__name__))
+def test_the_code_reads_a_table_by_the_keys_that_it_has(model: type[Model]) -> None:
+    deployed = STACK.of_type("AWS::DynamoDB::Table")[MODELS[model]]
     schema = model._get_schema()
     indexes = {
         index["IndexName"]: deployed_keys(index)
@@ -57,17 +58,20 @@ def test_the_code_reads_a_table_by_the_keys_that_it_has(table: str, model: type[
 def test_every_model_of_the_code_is_compared() -> None:
     models = {
         value
-        for value in vars(tables).values()
+        for module in (tables, conversations)
+        for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Model) and value is not Model
     }
 
-    assert models == {model for _, model in MODELS}
+    assert models == set(MODELS)
 
 
-@pytest.mark.parametrize(("table", "model"), MODELS)
-def test_what_expires_in_the_code_expires_in_the_table(table: str, model: type[Model]) -> None:
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.__name__))
+def test_what_expires_in_the_code_expires_in_the_table(model: type[Model]) -> None:
     attributes = {attribute.attr_name for attribute in model.get_attributes().values()}
-    time_to_live = STACK.of_type("AWS::DynamoDB::Table")[table].get("TimeToLiveSpecification", {})
+    time_to_live = STACK.of_type("AWS::DynamoDB::Table")[MODELS[model]].get(
+        "TimeToLiveSpecification", {}
+    )
 
     assert "ttl" not in attributes or time_to_live == {"AttributeName": "ttl", "Enabled": True}
 

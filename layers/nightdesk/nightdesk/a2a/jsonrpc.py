@@ -98,10 +98,23 @@ def parsed(params: Any, message: Any) -> Any:
         params = {}
     if not isinstance(params, dict):
         raise InvalidParamsError("params must be an object")
+    for field in message.DESCRIPTOR.fields:
+        # What is ignored as unknown would be a filter that lets everything pass.
+        value = params.get(field.camelcase_name)
+        if (
+            field.enum_type
+            and isinstance(value, str)
+            and value not in field.enum_type.values_by_name
+        ):
+            raise InvalidParamsError(f"{field.camelcase_name} must be one of {_names(field)}")
     try:
         return ParseDict(params, message, ignore_unknown_fields=True)
     except _UNREADABLE as error:
         raise InvalidParamsError(f"The parameters are not valid: {str(error)[:200]}") from error
+
+
+def _names(field: Any) -> str:
+    return ", ".join(field.enum_type.values_by_name)
 
 
 #: What ParseDict raises for values that protobuf cannot hold.

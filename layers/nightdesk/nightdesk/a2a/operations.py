@@ -52,7 +52,7 @@ from nightdesk.domain.conversations import SentTask
 from nightdesk.domain.errors import ConflictError, InvalidInputError, TaskNotFoundError
 from nightdesk.domain.push_configs import PushConfig
 from nightdesk.domain.specialist import Specialist
-from nightdesk.domain.task import Task
+from nightdesk.domain.task import Task, TaskStatus
 from nightdesk.services.cancel_task import cancel_task
 from nightdesk.services.conversation_ports import ConversationPorts
 from nightdesk.services.list_sent_tasks import SentFilter, list_sent_tasks
@@ -317,6 +317,9 @@ class Operations:
         return task
 
     def shown(self, task: Task, sent: SentTask | None) -> WireTask:
+        """The task as A2A shows it; what was asked is in its conversation, if it has one."""
+        if sent is not None and task.status is not TaskStatus.COMPLETED:
+            return wire_task(TaskView(task, None), sent)
         return wire_task(view_of(task, self.ports.api.tasks), sent)
 
     def _answer(self, request: SendMessageRequest, call: Call) -> tuple[Task, SentTask | None]:
