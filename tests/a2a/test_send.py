@@ -242,6 +242,77 @@ def test_a_message_for_an_unknown_task_finds_none(world: World) -> None:
     assert world.error("SendMessage", {"message": message(taskId="mine")})["code"] == -32001
 
 
+# Answers ---------------------------------------------------------------------------------------
+
+
+def test_a_question_is_asked_and_answered_by_a_further_message(world: World) -> None:
+    task_id = world.send()["id"]
+    world.wait(task_id, text="Which branch?")
+    asked = valid(world.result("GetTask", {"id": task_id}))
+    assert asked.status.state == 6  # TASK_STATE_INPUT_REQUIRED
+    assert asked.status.message.parts[0].text == "Which branch?"
+
+    told = world.send("main", m_taskId=task_id, m_messageId="m-2")
+
+    assert (told["id"], told["status"]["state"]) == (task_id, "TASK_STATE_WORKING")
+    assert [m["messageId"] for m in told["history"]] == ["m-1", "m-2"]
+    (mail,) = world.tasks.mail(world.tasks.tasks[task_id])
+    assert (mail.kind, mail.text) == ("text", "main")
+    assert [sent for sent, _ in world.wake_ups.sent] == [task_id, task_id]
+
+
+def test_an_answer_waits_for_what_comes_of_it(world: World) -> None:
+    task_id = world.send()["id"]
+    world.wait(task_id)
+    world.on_sleep(lambda: None, lambda: world.complete(task_id, "On main"))
+
+    task = world.result("SendMessage", {"message": message("main", taskId=task_id)})["task"]
+
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_an_approval_is_a_data_part(world: World, decision: str) -> None:
+    task_id = world.send()["id"]
+    world.wait(task_id, "approval", "Comment on the issue")
+    asked = world.result("GetTask", {"id": task_id})["status"]["message"]["parts"][0]["text"]
+    assert "Comment on the issue" in asked
+    assert '{"decision": "approve"}' in asked
+
+    parts = [{"data": {"decision": decision}}, {"text": "because"}]
+    world.send(m_taskId=task_id, m_parts=parts)
+
+    (mail,) = world.tasks.mail(world.tasks.tasks[task_id])
+    assert (mail.kind, mail.text) == (decision, "because")
+
+
+def test_a_running_task_is_told_more(world: World) -> None:
+    task_id = world.send()["id"]
+    world.start(task_id)
+
+    world.send(m_taskId=task_id, m_parts=[{"text": "Also"}, {"data": [1]}])
+
+    (mail,) = world.tasks.mail(world.tasks.tasks[task_id])
+    assert mail.text == "Also\n\n[\n  1.0\n]"
+
+
+def test_a_task_that_has_not_begun_takes_no_further_message(world: World) -> None:
+    task_id = world.send()["id"]
+
+    assert world.error("SendMessage", {"message": message(taskId=task_id)})["code"] == -32004
+
+
+def test_a_callback_may_come_with_an_answer(world: World) -> None:
+    task_id = world.send()["id"]
+    world.wait(task_id)
+    push = {"url": HOOK, "id": "p"}
+    configuration = {"returnImmediately": True, "taskPushNotificationConfig": push}
+
+    world.send(m_taskId=task_id, configuration=configuration)
+
+    assert [config.id for config in world.push_configs.of_task(task_id)] == ["p"]
+
+
 # Idempotency -----------------------------------------------------------------------------------
 
 

@@ -200,8 +200,17 @@ class World:
         error = TaskError(code, "It broke")
         return self._release(self._running(task_id), Release(status=TaskStatus.FAILED, error=error))
 
-    def wait(self, task_id: str) -> Task:
-        return self._release(self._running(task_id), Release(status=TaskStatus.WAITING))
+    def wait(self, task_id: str, reason: str = "question", text: str = "Which branch?") -> Task:
+        task = self._running(task_id)
+        entry = Entry(
+            task.id,
+            task.run,
+            task.last_entry + 1,
+            EntryKind.WAIT,
+            self.clock.now(),
+            {"reason": reason, "text": text},
+        )
+        return self._release(task, Release(status=TaskStatus.WAITING, entry=entry))
 
     def hand_over(self, task_id: str) -> Task:
         release = Release(status=TaskStatus.PENDING, continuing=True, hop=True)

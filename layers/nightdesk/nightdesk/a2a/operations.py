@@ -41,6 +41,7 @@ from nightdesk.a2a.wire import (
     STATUSES,
     check_output_modes,
     context_of,
+    decision_in,
     kept_message,
     push_config,
     text_and_data,
@@ -48,6 +49,7 @@ from nightdesk.a2a.wire import (
     wire_task,
 )
 from nightdesk.domain.api_key import ApiKey, Operation
+from nightdesk.domain.conversation_prompt import Data
 from nightdesk.domain.conversations import SentTask
 from nightdesk.domain.errors import ConflictError, InvalidInputError, TaskNotFoundError
 from nightdesk.domain.push_configs import PushConfig
@@ -62,7 +64,9 @@ from nightdesk.services.manage_push_configs import (
     list_push_configs,
     show_push_config,
 )
+from nightdesk.services.message_task import MessageAction, message_task
 from nightdesk.services.send_task import Ask, send_task
+from nightdesk.services.show_question import show_question
 from nightdesk.services.show_task import TaskView, view_of
 from nightdesk.services.task_access import visible_task
 from nightdesk.services.wait_for_task import wait_for_task
@@ -175,7 +179,7 @@ class Operations:
         check_output_modes(request.configuration.accepted_output_modes)
         text, data = text_and_data(request.message)
         if request.message.task_id:
-            return self._answer(request, call)
+            return self._answer(request, text, data, call)
         ask = Ask(
             agent_id=call.agent_id,
             text=text,
@@ -318,11 +322,16 @@ class Operations:
 
     def shown(self, task: Task, sent: SentTask | None) -> WireTask:
         """The task as A2A shows it; what was asked is in its conversation, if it has one."""
+        tasks = self.ports.api.tasks
+        question = show_question(task, tasks=tasks)
         if sent is not None and task.status is not TaskStatus.COMPLETED:
-            return wire_task(TaskView(task, None), sent)
-        return wire_task(view_of(task, self.ports.api.tasks), sent)
+            return wire_task(TaskView(task, None), sent, question=question)
+        return wire_task(view_of(task, tasks), sent, question=question)
 
-    def _answer(self, request: SendMessageRequest, call: Call) -> tuple[Task, SentTask | None]:
+    def _answer(
+        self, request: SendMessageRequest, text: str, data: tuple[Data, ...], call: Call
+    ) -> tuple[Task, SentTask | None]:
+        """Hand a message to a task that runs or waits."""
         message: Message = request.message
         task = self.visible(message.task_id, call)
         sent = self.ports.conversations.get(task.id)
@@ -332,7 +341,20 @@ class Operations:
             raise UnsupportedOperationError(
                 f"The task has ended: {task.status.value}; send its contextId without a taskId"
             )
-        raise UnsupportedOperationError("The task does not wait for an answer")
+        action = decision_in(data)
+        if action is MessageAction.TEXT:
+            text = "\n\n".join((text, *(item.text for item in data)))
+        ports = self.ports
+        told = message_task(task.id, action, text, key=call.key, ports=ports.api)
+        push = self._inline_push(request)
+        if push is not None:
+            add_push_config(replace(push, task_id=task.id), key=call.key, ports=ports)
+        if sent is not None:
+            ports.conversations.add_message(
+                task.id, kept_message(request), at=ports.api.clock.now()
+            )
+            sent = ports.conversations.get(task.id)
+        return told, sent
 
     def _inline_push(self, request: SendMessageRequest) -> PushConfig | None:
         configuration = request.configuration

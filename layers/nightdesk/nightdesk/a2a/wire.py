@@ -29,6 +29,8 @@ from nightdesk.domain.errors import InvalidInputError
 from nightdesk.domain.push_configs import PushConfig
 from nightdesk.domain.task import Task, TaskStatus
 from nightdesk.services.list_sent_tasks import changed_at
+from nightdesk.services.message_task import MessageAction
+from nightdesk.services.show_question import APPROVAL, Question
 from nightdesk.services.show_task import TaskView
 
 #: What is asked when a message holds data only.
@@ -69,7 +71,7 @@ STATUSES: Mapping[State, frozenset[TaskStatus]] = {
 
 
 def wire_task(
-    view: TaskView, sent: SentTask | None, *, question: str = "", artifacts: bool = True
+    view: TaskView, sent: SentTask | None, *, question: Question | None = None
 ) -> WireTask:
     """The task with its whole history; a task that came another way is its own context.
 
@@ -84,7 +86,7 @@ def wire_task(
         history=_history(view, sent, context_id),
         metadata=_metadata(task),
     )
-    if artifacts and view.output is not None:
+    if view.output is not None:
         shown.artifacts.extend(_artifacts(view.output))
     return shown
 
@@ -93,7 +95,7 @@ def context_of(task: Task, sent: SentTask | None) -> str:
     return task.id if sent is None else sent.context_id
 
 
-def wire_status(task: Task, context_id: str, *, question: str = "") -> WireStatus:
+def wire_status(task: Task, context_id: str, *, question: Question | None = None) -> WireStatus:
     """The state, when it began, and what there is to say about it."""
     status = WireStatus(state=state_of(task), timestamp=timestamp(changed_at(task)))
     text = _status_text(task, question)
@@ -117,7 +119,7 @@ def timestamp(moment: datetime) -> Timestamp:
     return stamp
 
 
-def _status_text(task: Task, question: str) -> str:
+def _status_text(task: Task, question: Question | None) -> str:
     match task.status:
         case TaskStatus.FAILED if task.error is not None:
             return f"{task.error.code.value}: {task.error.message}"
@@ -126,9 +128,20 @@ def _status_text(task: Task, question: str) -> str:
         case TaskStatus.RUNNING:
             return task.current_activity or ""
         case TaskStatus.WAITING:
-            return question or task.current_activity or "Waiting for an answer"
+            return _asked(question) or task.current_activity or "Waiting for an answer"
         case _:
             return ""
+
+
+def _asked(question: Question | None) -> str:
+    if question is None:
+        return ""
+    if question.reason != APPROVAL:
+        return question.text
+    return (
+        f"May it go on? {question.text}\n"
+        'Answer with a data part: {"decision": "approve"} or {"decision": "deny"}.'
+    )
 
 
 def _metadata(task: Task) -> Struct:
@@ -216,6 +229,15 @@ def text_and_data(message: Message) -> tuple[str, tuple[Data, ...]]:
             raise InvalidInputError("message.parts", "the message must hold some text or data")
         text = DATA_ONLY
     return text, tuple(data)
+
+
+def decision_in(data: Sequence[Data]) -> MessageAction:
+    """The decision on what a waiting task asked: a data part {"decision": "approve" | "deny"}."""
+    for item in data:
+        found = msgspec.json.decode(item.text)
+        if isinstance(found, dict) and found.get("decision") in ("approve", "deny"):
+            return MessageAction(found["decision"])
+    return MessageAction.TEXT
 
 
 def _reads(media_type: str) -> bool:
