@@ -36,6 +36,7 @@ class Settings:
     workspaces_table: str
     conversations_table: str
     wake_up_queue_url: str
+    dead_letter_queue_url: str
     sweeper_function: str
     github_poller_function: str
     token_broker_function: str
@@ -124,6 +125,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         workspaces_table=text("WORKSPACES_TABLE"),
         conversations_table=text("CONVERSATIONS_TABLE"),
         wake_up_queue_url=text("WAKE_UP_QUEUE_URL"),
+        dead_letter_queue_url=text("DEAD_LETTER_QUEUE_URL"),
         sweeper_function=text("SWEEPER_FUNCTION"),
         github_poller_function=text("GITHUB_POLLER_FUNCTION"),
         token_broker_function=text("TOKEN_BROKER_FUNCTION"),

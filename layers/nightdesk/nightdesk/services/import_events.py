@@ -7,7 +7,8 @@ derived from the event, so that a second import creates nothing.
 import logging
 from dataclasses import dataclass, replace
 
-from nightdesk.domain.errors import UnavailableError
+from nightdesk.domain.concurrency import group_of, supersedes_older
+from nightdesk.domain.errors import TransientError, UnavailableError
 from nightdesk.domain.event_prompt import task_prompt, task_title
 from nightdesk.domain.github_ports import EventSource, GithubNotFoundError, IssueFacts
 from nightdesk.domain.ports import Clock, Dice, TaskStore, WakeUps
@@ -25,6 +26,7 @@ from nightdesk.domain.trigger import (
     triggers_of,
     wants_labels,
 )
+from nightdesk.services.concurrency_groups import supersede_older
 
 logger = logging.getLogger(__name__)
 
@@ -123,8 +125,9 @@ def _create(
     ports: ImportPorts,
 ) -> bool:
     """Put the task; False when it exists, or existed, already."""
-    task = _task(event, facts, specialist, rules, ports)
-    origin = _origin(event, facts, specialist, task, ports)
+    target = _target(event, facts)
+    task = _task(event, facts, specialist, target, rules=rules, ports=ports)
+    origin = _origin(event, facts, specialist, target, task=task, ports=ports)
     seen_key = seen_key_of(rules.workspace_id, event, specialist.id)
     if not ports.tasks.create(task, origin, seen_key=seen_key):
         return False
@@ -133,34 +136,20 @@ def _create(
         ports.wake_ups.send(task.id)
     except UnavailableError as error:  # the sweeper will find the task
         logger.warning("[GitHubPolling] task %s: no wake-up sent: %s", task.id, error)
+    _supersede(task, ports)
     return True
 
 
-def _task(
-    event: GithubEvent,
-    facts: IssueFacts,
-    specialist: Specialist,
-    rules: ImportRules,
-    ports: ImportPorts,
-) -> Task:
-    now = ports.clock.now()
-    return Task(
-        id=task_id_of(rules.workspace_id, event, specialist.id),
-        workspace_id=rules.workspace_id,
-        agent_id=specialist.id,
-        title=task_title(event, facts),
-        created_at=now,
-        updated_at=now,
-        trigger_source=rules.source,
-        triggered_by=f"github:{event.event}",
-        timeout_ms=specialist.timeout_ms,
-    )
+def _supersede(task: Task, ports: ImportPorts) -> None:
+    """What is left undone here is done when the task finds its group busy."""
+    try:
+        supersede_older(task, tasks=ports.tasks, clock=ports.clock)
+    except TransientError as error:
+        logger.warning("[GitHubPolling] task %s: older ones not ended: %s", task.id, error)
 
 
-def _origin(
-    event: GithubEvent, facts: IssueFacts, specialist: Specialist, task: Task, ports: ImportPorts
-) -> Origin:
-    target = Target(
+def _target(event: GithubEvent, facts: IssueFacts) -> Target:
+    return Target(
         repo=event.repo.full_name,
         repo_id=event.repo.id,
         number=event.number,
@@ -168,6 +157,44 @@ def _origin(
         url=facts.url,
         head_sha=event.head_sha,
     )
+
+
+def _task(
+    event: GithubEvent,
+    facts: IssueFacts,
+    specialist: Specialist,
+    target: Target,
+    *,
+    rules: ImportRules,
+    ports: ImportPorts,
+) -> Task:
+    now = ports.clock.now()
+    group = group_of(specialist, rules.workspace_id, target)
+    return Task(
+        id=task_id_of(rules.workspace_id, event, specialist.id),
+        workspace_id=rules.workspace_id,
+        agent_id=specialist.id,
+        title=task_title(event, facts),
+        created_at=now,
+        updated_at=now,
+        queued_at=now,
+        trigger_source=rules.source,
+        triggered_by=f"github:{event.event}",
+        timeout_ms=specialist.timeout_ms,
+        group=group,
+        supersedes=group is not None and supersedes_older(specialist),
+    )
+
+
+def _origin(
+    event: GithubEvent,
+    facts: IssueFacts,
+    specialist: Specialist,
+    target: Target,
+    *,
+    task: Task,
+    ports: ImportPorts,
+) -> Origin:
     is_author = event.actor.id == facts.author.id and not event.text
     association = event.actor_association or (facts.author_association if is_author else "NONE")
     delimiter = ports.dice.token()
@@ -179,6 +206,7 @@ def _origin(
         limits=replace(specialist.limits),
         intents=specialist.intents,
         allowed_labels=specialist.allowed_labels,
+        approvals=specialist.approvals,
         target=target,
         trigger=Trigger(
             event=event.name,
