@@ -293,7 +293,7 @@ def test_a_running_task_is_told_more(world: World) -> None:
     world.send(m_taskId=task_id, m_parts=[{"text": "Also"}, {"data": [1]}])
 
     (mail,) = world.tasks.mail(world.tasks.tasks[task_id])
-    assert mail.text == "Also\n\n[\n  1.0\n]"
+    assert mail.text == "Also\n\n[\n  1\n]"
 
 
 def test_a_task_that_has_not_begun_takes_no_further_message(world: World) -> None:

@@ -37,6 +37,8 @@ from nightdesk.services.show_task import TaskView
 DATA_ONLY = "Do your job for the data below."
 
 _MICROS = 1_000_000
+#: Beyond this a float is no whole number any more.
+_EXACT = 2**53
 
 
 def state_of(task: Task) -> State:
@@ -245,7 +247,20 @@ def _reads(media_type: str) -> bool:
 
 
 def _json(part: Part) -> str:
-    return msgspec.json.format(msgspec.json.encode(MessageToDict(part.data)).decode())
+    return msgspec.json.format(msgspec.json.encode(_whole(MessageToDict(part.data))).decode())
+
+
+def _whole(value: Any) -> Any:
+    """The value as it was sent: protobuf knows no whole numbers and reads 1 as 1.0."""
+    match value:
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return int(value)
+        case dict():
+            return {name: _whole(item) for name, item in value.items()}
+        case list():
+            return [_whole(item) for item in value]
+        case _:
+            return value
 
 
 def check_output_modes(accepted: Sequence[str]) -> None:
