@@ -46,9 +46,13 @@ class Mutant:
         return f"{self.file}:{self.line} {self.function}: {self.was}  ->  {self.change}"
 
 
-def mutants_of(path: Path) -> list[Mutant]:
-    """Every mutant of the module, in the order of its lines."""
+def mutants_of(path: Path, *, helpers: frozenset[str] = frozenset()) -> list[Mutant]:
+    """Every mutant of the module, in the order of its lines.
+
+    `helpers` are functions of other modules that return conditions.
+    """
     tree = ast.parse(path.read_text())
+    helpers |= helpers_of(path)
     place_of = {id(child): place for parent in ast.walk(tree) for child, place in _children(parent)}
     return [
         Mutant(
@@ -59,7 +63,7 @@ def mutants_of(path: Path) -> list[Mutant]:
             change=ast.unparse(change),
             module=_compiled(path, tree, place_of[id(site.node)], site.node, change),
         )
-        for site in _sites(tree)
+        for site in _sites(tree, helpers)
         for change in _replacements(site)
     ]
 
@@ -109,9 +113,9 @@ def _compiled(
         place.put(node)
 
 
-def _sites(tree: ast.Module) -> Iterator[_Site]:
+def _sites(tree: ast.Module, helpers: frozenset[str]) -> Iterator[_Site]:
     for function, node in _functions(tree):
-        finder = _Finder(_helpers(tree), _attribute_parameters(node))
+        finder = _Finder(helpers, _attribute_parameters(node))
         for found, is_alternative in finder.conditions(node):
             yield _Site(found, function, is_alternative)
 
@@ -127,11 +131,11 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
                     yield f"{node.name}.{inner.name}", inner
 
 
-def _helpers(tree: ast.Module) -> frozenset[str]:
-    """Names of the functions that return a condition."""
+def helpers_of(path: Path) -> frozenset[str]:
+    """Names of the module's functions that return a condition."""
     return frozenset(
         node.name
-        for _, node in _functions(tree)
+        for _, node in _functions(ast.parse(path.read_text()))
         if node.returns is not None and ast.unparse(node.returns) == "Condition"
     )
 

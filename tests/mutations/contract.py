@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature, unwrap
 from itertools import product
+from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -17,7 +18,7 @@ from moto.dynamodb.models import dynamodb_backends
 from pynamodb.expressions.operand import Path as AttributePath
 
 from tests.aws import REGION
-from tests.mutations.conditions import ALWAYS, NEVER, Mutant
+from tests.mutations.conditions import ALWAYS, NEVER, Mutant, helpers_of, mutants_of
 
 _ACCOUNT = "123456789012"
 
@@ -29,6 +30,11 @@ class Case:
     function: Callable[..., None]
     arguments: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def expects_a_refusal(self) -> bool:
+        """Whether the test says that something raises: those are what kills most mutants."""
+        return "raises" in self.function.__code__.co_names
+
     def __str__(self) -> str:
         values = ", ".join(map(str, self.arguments.values()))
         return f"{self.function.__name__}[{values}]" if values else self.function.__name__
@@ -36,14 +42,24 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The tests of one adapter. `fixtures` makes, for each test, all that tests may ask for by
-    name; `subject` is the one that only tests of the adapter ask for.
+    """The tests of an adapter, which may be several modules. `fixtures` makes, for each test, all
+    that tests may ask for by name; `subject` is the one that only tests of the adapter ask for.
     """
 
-    adapter: ModuleType
+    modules: tuple[ModuleType, ...]
     tests: tuple[ModuleType, ...]
     subject: str
     fixtures: Callable[[], Mapping[str, object]]
+
+    def mutants(self) -> list[tuple[ModuleType, Mutant]]:
+        """Every mutant of every module of the adapter."""
+        paths = {module: Path(str(module.__file__)) for module in self.modules}
+        helpers = frozenset[str]().union(*map(helpers_of, paths.values()))
+        return [
+            (module, mutant)
+            for module, path in paths.items()
+            for mutant in mutants_of(path, helpers=helpers)
+        ]
 
     def cases(self) -> list[Case]:
         found = [
@@ -70,13 +86,13 @@ class Contract:
             return True
         return False
 
-    def called_by(self, case: Case) -> frozenset[str]:
-        """Qualified names of the adapter's functions that the test calls."""
-        file, called = self.adapter.__file__, set()
+    def called_by(self, case: Case) -> frozenset[tuple[str, str]]:
+        """File and qualified name of the adapter's functions that the test calls."""
+        files, called = {module.__file__ for module in self.modules}, set()
 
         def note(frame: FrameType, event: str, _argument: object) -> None:
-            if event == "call" and frame.f_code.co_filename == file:
-                called.add(frame.f_code.co_qualname)
+            if event == "call" and frame.f_code.co_filename in files:
+                called.add((frame.f_code.co_filename, frame.f_code.co_qualname))
 
         sys.setprofile(note)
         try:
