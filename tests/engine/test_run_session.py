@@ -1,5 +1,6 @@
 """A session: the loop over its journal, what ends it, and what a crash leaves behind."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,8 +26,9 @@ from nightdesk.domain.model import (
 from nightdesk.domain.session import EntryKind
 from nightdesk.domain.task import LEASE, Limits, TaskStatus
 from nightdesk.services.run_session import run_session
-from tests.engine.examples import an_origin
+from tests.engine.examples import add, an_origin
 from tests.engine.world import ENRICHER, TARGET, World
+from tests.fakes.clock import NOON
 from tests.fakes.model import calls, says
 
 DELIMITER = "0123456789abcdef"
@@ -527,3 +529,63 @@ def test_a_step_whose_answer_was_lost_is_found_in_the_journal_by_the_next_execut
 
     assert world.task().status is TaskStatus.COMPLETED
     assert kinds(world) == [EntryKind.TURN, EntryKind.TOOL, EntryKind.OUTPUT]
+
+
+def test_a_task_that_kills_its_executor_each_time_ends_and_delays_no_other(world: World) -> None:
+    world.submit("t-1", origin=ORIGIN)
+    add(world.tasks, "t-2", at=NOON + SECOND)
+
+    def killed(request: ModelRequest, control: CallControl) -> ModelTurn:
+        raise Killed
+
+    for attempt in range(1, 4):
+        world.model.will(killed)
+        with pytest.raises(Killed):
+            world.run("t-1")
+        assert world.task("t-1").attempts == attempt
+        if attempt == 1:
+            # The other slot is free all the while: the second task runs at once.
+            world.model.will(says("Done."))
+            claimed = world.claim("t-2", message_id="m-2")
+            assert claimed is not None
+            assert claimed.task.id == "t-2"
+            run_session(
+                claimed.task,
+                claimed.origin,
+                ports=world.executor(),
+                hand_over_at=world.clock.now() + timedelta(minutes=5),
+            )
+        world.clock.advance(LEASE)
+
+    assert world.claim("t-1", receives=4) is None
+
+    assert world.task("t-2").status is TaskStatus.COMPLETED
+    assert (world.task("t-1").status, code(world)) == (TaskStatus.FAILED, ErrorCode.EXECUTOR_LOST)
+    assert all(slot.task_id is None for slot in world.tasks.slots())
+
+
+def test_a_session_of_twenty_five_minutes_goes_through_executors_of_three(world: World) -> None:
+    world.submit(origin=replace(ORIGIN, limits=Limits(turns=30)))
+    world.tasks.tasks["t-1"] = replace(world.task(), timeout_ms=1_800_000)
+    minutes = 25
+
+    def minute(number: int) -> Callable[[ModelRequest, CallControl], ModelTurn]:
+        def turn(request: ModelRequest, control: CallControl) -> ModelTurn:
+            world.clock.advance(timedelta(minutes=1))
+            world.tasks.heartbeat(world.task(), lease_until=world.clock.now() + LEASE)
+            return calls(READ, first_id=number)
+
+        return turn
+
+    world.model.will(*(minute(number) for number in range(1, minutes + 1)), says("Done."))
+    invocations = 0
+    while world.task().status is not TaskStatus.COMPLETED:
+        world.run(for_at_most=timedelta(minutes=3))
+        invocations += 1
+        assert invocations < minutes
+
+    task = world.task()
+    assert (task.attempts, task.tool_call_count) == (1, minutes)
+    assert task.hops == invocations - 1 >= minutes // 3 - 1
+    assert kinds(world) == [EntryKind.TURN, EntryKind.TOOL] * minutes + [EntryKind.OUTPUT]
+    assert world.clock.now() - NOON >= timedelta(minutes=minutes)

@@ -34,7 +34,7 @@ from nightdesk.domain.task import HEARTBEAT_AFTER, LEASE, Task, TaskStatus
 logger = logging.getLogger(__name__)
 
 #: How often the watching thread looks, in seconds: well under the five within which a cancel acts.
-_LOOK_EVERY_SECONDS = 0.5
+_LOOK_EVERY_SECONDS = 0.2
 #: No model call begins with less lease than this (design, section 4, rule 6).
 _LEASE_NEEDED_FOR_A_CALL = LEASE / 3
 
