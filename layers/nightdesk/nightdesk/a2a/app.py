@@ -28,6 +28,7 @@ from nightdesk.a2a.predecessor import Predecessor
 from nightdesk.a2a.rest import answer_rest, takes_body
 from nightdesk.domain.errors import NightdeskError
 from nightdesk.services.authenticate import authenticate
+from nightdesk.services.send_task import Sent
 
 _VERSION = re.compile(r"1(\.[0-9]{1,4}){0,2}", re.ASCII)
 _JSON_TYPES = ("", "application/json")
@@ -156,11 +157,14 @@ class A2aApp:
             call = self._call(agent_id, request)
             return self._predecessor.answer(path.rstrip("/"), request, call)
         except Exception as error:  # noqa: BLE001 - the last one to catch it
-            told = predecessor.failure(error, request)
-            if told is not None:
-                return told
-            _log(error)
-            return predecessor.defect(request)
+            return _old_failure(error, request)
+
+    def begin_message(self, agent_id: str, request: HttpRequest) -> Sent | dict[str, Any]:
+        """Take in a message of the predecessor's API that is to be streamed; or the error."""
+        try:
+            return self._predecessor.begin_message(request, self._call(agent_id, request))
+        except Exception as error:  # noqa: BLE001 - the last one to catch it
+            return _old_failure(error, request).for_gateway()
 
 
 def _check_version(request: HttpRequest) -> None:
@@ -177,6 +181,14 @@ def _check_media_type(request: HttpRequest, allowed: tuple[str, ...]) -> None:
     if request.media_type not in allowed:
         words = " or ".join(media_type for media_type in allowed if media_type)
         raise ContentTypeNotSupportedError(f"The Content-Type must be {words}")
+
+
+def _old_failure(error: Exception, request: HttpRequest) -> HttpAnswer:
+    told = predecessor.failure(error, request)
+    if told is not None:
+        return told
+    _log(error)
+    return predecessor.defect(request)
 
 
 def _not_found() -> HttpAnswer:

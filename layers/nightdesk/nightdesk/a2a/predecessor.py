@@ -95,13 +95,11 @@ class Predecessor:
         return _accepted(sent.task, call)
 
     def _message(self, request: HttpRequest, call: Call) -> HttpAnswer:
-        call.key.demand(Operation.WRITE)
-        self.operations.specialist(call.agent_id)
         if request.query.get("stream") == "true":
             raise ValidationError(("stream", "This address does not stream"))
         api = self.operations.ports.api
         begun = api.clock.now()
-        sent = self._send(given_message(request.json()), request, call)
+        sent = self.begin_message(request, call)
         task = wait_for_task(
             sent.task, until=begun + self.blocking_wait, tasks=api.tasks, clock=api.clock
         )
@@ -117,6 +115,12 @@ class Predecessor:
                 return HttpAnswer(HTTPStatus.INTERNAL_SERVER_ERROR.value, body)
             case _:
                 return _accepted(task, call)
+
+    def begin_message(self, request: HttpRequest, call: Call) -> Sent:
+        """Take a message in, for whoever waits for its task or streams it."""
+        call.key.demand(Operation.WRITE)
+        self.operations.specialist(call.agent_id)
+        return self._send(given_message(request.json()), request, call)
 
     def _response(self, task: Task, sent: SentTask, took: timedelta) -> HttpAnswer:
         output = view_of(task, self.operations.ports.api.tasks).output

@@ -89,7 +89,7 @@ def wire_task(
         metadata=_metadata(task),
     )
     if view.output is not None:
-        shown.artifacts.extend(_artifacts(view.output))
+        shown.artifacts.extend(artifacts_of(view.output))
     return shown
 
 
@@ -186,7 +186,7 @@ def _stored_message(kept: Mapping[str, Any], task_id: str, context_id: str) -> M
     return message
 
 
-def _artifacts(output: Mapping[str, Any]) -> list[Artifact]:
+def artifacts_of(output: Mapping[str, Any]) -> list[Artifact]:
     """The answer itself, then whatever else the session made."""
     answer = Part(text=str(output["result"]), media_type="text/markdown")
     found = [Artifact(artifact_id="result", name="result", parts=[answer])]

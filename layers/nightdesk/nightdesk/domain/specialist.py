@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from nightdesk.domain.intents import ASK, COMMENT, LABELS
 from nightdesk.domain.model import ModelTier
 from nightdesk.domain.task import TIMEOUT_MS_DEFAULT, Limits
 
@@ -16,7 +17,7 @@ class Role(StrEnum):
     DEVELOPER = "DEVELOPER"
 
 
-#: Every tool that a specialist may name. All of them read; writing is what intents are for.
+#: The tools that read, which a specialist has unless its file names others.
 READING_TOOLS = (
     "list_files",
     "read_file",
@@ -25,8 +26,11 @@ READING_TOOLS = (
     "read_issue",
 )
 
+#: Every tool that a specialist may name. None of them writes: that is what intents are for.
+TOOLS = (*READING_TOOLS, ASK)
+
 #: Every intent that a specialist may be allowed to propose.
-INTENTS = ("comment", "labels")
+INTENTS = (COMMENT, LABELS)
 
 #: The GitHub events that may start a specialist, and their actions (none = the event has none).
 EVENTS: dict[str, tuple[str, ...]] = {

@@ -11,11 +11,13 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from nightdesk.domain.errors import NightdeskError
+from nightdesk.domain.intents import ASK
 from nightdesk.domain.model import ModelTier
 from nightdesk.domain.specialist import (
     EVENTS,
     INTENTS,
     READING_TOOLS,
+    TOOLS,
     Concurrency,
     ConcurrencyGroup,
     EventTrigger,
@@ -45,6 +47,7 @@ KEYS = (
     "on",
     "tools",
     "intents",
+    "approval",
     "labels",
     "limits",
     "concurrency",
@@ -109,6 +112,8 @@ def specialist_from(document: Mapping[Any, Any], body: str, *, file_id: str) -> 
     execution = _known(_mapping("execution", keys.get("execution")), EXECUTION_KEYS, "execution.")
     merged = {**keys, **execution}
     model = _text("model", merged.get("model"), NAME_MAX)
+    tools = _names("tools", keys.get("tools"), TOOLS, default=READING_TOOLS)
+    intents = _intents(keys.get("intents"))
     return Specialist(
         id=specialist_id(keys, file_id=file_id),
         name=_required_text("name", keys.get("name"), NAME_MAX),
@@ -118,9 +123,10 @@ def specialist_from(document: Mapping[Any, Any], body: str, *, file_id: str) -> 
         tier=_choice("model_tier", merged.get("model_tier"), ModelTier, ModelTier.SMART),
         reminder=_text("role_reminder", keys.get("role_reminder"), PROMPT_MAX),
         triggers=_triggers(keys.get("on")),
-        tools=_names("tools", keys.get("tools"), READING_TOOLS, default=READING_TOOLS),
-        intents=_intents(keys.get("intents")),
+        tools=tools,
+        intents=intents,
         allowed_labels=_labels("labels", keys.get("labels")),
+        approvals=_approvals(keys.get("approval"), tools, intents),
         limits=_limits(keys.get("limits")),
         timeout_ms=_timeout_ms(keys.get("limits")),
         concurrency=_concurrency(keys.get("concurrency")),
@@ -275,6 +281,16 @@ def _intents(value: Any) -> tuple[tuple[str, int], ...]:
         (name, _integer(f"intents.{name}", count, 0, INTENT_COUNT_MAX))
         for name, count in counts.items()
     )
+
+
+def _approvals(
+    value: Any, tools: tuple[str, ...], intents: tuple[tuple[str, int], ...]
+) -> tuple[str, ...]:
+    """Which of its own intents and tools a person must approve first. A question needs none."""
+    own = (*(name for name, count in intents if count), *(tool for tool in tools if tool != ASK))
+    if value and not own:
+        raise _refused("approval", value, "nothing: it has neither intents nor tools")
+    return _names("approval", value, own)
 
 
 _LIMIT_KEYS = ("turns", "timeout", "cost_usd", "tokens")

@@ -2,13 +2,23 @@
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from nightdesk.domain.api_key import ApiKey
-from nightdesk.domain.errors import InvalidInputError, NightdeskError, TransientError
-from nightdesk.domain.specialist import Specialist
+from nightdesk.domain.concurrency import group_in, group_of, supersedes_older
+from nightdesk.domain.errors import (
+    ConditionFailedError,
+    InvalidInputError,
+    NightdeskError,
+    TransientError,
+)
+from nightdesk.domain.specialist import OnConflict, Specialist
 from nightdesk.domain.task import (
+    GROUP_MAX,
+    HOLD_FOR,
     MAX_ATTEMPTS_DEFAULT,
     MAX_ATTEMPTS_MAX,
     MAX_ATTEMPTS_MIN,
@@ -17,14 +27,26 @@ from nightdesk.domain.task import (
     TIMEOUT_MS_MAX,
     TIMEOUT_MS_MIN,
     TITLE_MAX,
+    Hold,
+    OnDependencyFailure,
     Origin,
     Priority,
     Task,
+    TaskStatus,
     Trigger,
     TriggerSource,
 )
 from nightdesk.services.api_ports import ApiPorts
-from nightdesk.services.task_access import keeps_changing, known_specialist
+from nightdesk.services.concurrency_groups import supersede_older
+from nightdesk.services.settle_dependants import look_after
+from nightdesk.services.task_access import TRIES, keeps_changing, known_specialist
+from nightdesk.services.task_dependencies import (
+    Dependencies,
+    check_dependencies,
+    read_dependencies,
+)
+
+logger = logging.getLogger(__name__)
 
 #: A title made from the prompt; the predecessor's length.
 TITLE_FROM_PROMPT = 80
@@ -54,6 +76,12 @@ class NewTask:
     max_attempts: int = MAX_ATTEMPTS_DEFAULT
     timeout_ms: int | None = None
     run_after: datetime | None = None
+    depends_on: tuple[str, ...] | None = None
+    on_dependency_failure: OnDependencyFailure | None = None
+    quotes_outputs: bool | None = None
+    #: The caller's own name for it; None = what the specialist's file says.
+    concurrency_group: str | None = None
+    on_conflict: OnConflict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +109,12 @@ def submit_task(
     The same Idempotency-Key with the same request gives the same task; keys are remembered per
     API key, for as long as the task exists.
 
+    A task whose dependency has failed already is created all the same, and ends at once: so it can
+    be seen, and a retry can begin it.
+
     Raises:
-        InvalidInputError: a field is missing or out of bounds, or the specialist is unknown.
+        InvalidInputError: a field is missing or out of bounds, or the specialist or a dependency
+            is unknown.
         ForbiddenError: the key's scope does not cover the workspace or the specialist.
         IdempotencyKeyReusedError: the Idempotency-Key came before, with another request.
     """
@@ -91,25 +123,62 @@ def submit_task(
     key.demand_workspace(new.workspace_id)
     key.demand_agent(new.agent_id)
     task_id = _task_id(key, idempotency_key) if idempotency_key else ports.dice.token()
-    now = ports.clock.now()
-    if new.run_after is not None and new.run_after < now - CLOCK_SKEW:
-        # It may be a repetition that comes late.
+    check_dependencies(new.depends_on or (), task_id=task_id)
+    specialist = known_specialist(new.agent_id, ports.specialists.load())
+    try:
+        _check_start(new, ports.clock.now())
+        return _create(new, task_id, specialist, key=key, ports=ports)
+    except InvalidInputError:
+        # It may be a repetition that comes late: its time has passed, its dependencies are gone.
         if idempotency_key and (earlier := _earlier(new, task_id, ports)):
             return earlier
-        raise InvalidInputError("runAfter", "runAfter must not be in the past")
-    if new.run_after is not None and new.run_after > now + RUN_AFTER_MAX:
-        raise InvalidInputError(
-            "runAfter", f"runAfter must be within {RUN_AFTER_MAX.days} days from now"
-        )
-    specialist = known_specialist(new.agent_id, ports.specialists.load())
-    task = _task(new, task_id, specialist, now)
-    origin = _origin(new, task_id, specialist, now, delimiter=ports.dice.token())
-    if not ports.tasks.create(task, origin):
+        raise
+
+
+def _create(
+    new: NewTask, task_id: str, specialist: Specialist, *, key: ApiKey, ports: ApiPorts
+) -> Submitted:
+    policy = new.on_dependency_failure or OnDependencyFailure.FAIL
+    for _ in range(TRIES):
+        dependencies = read_dependencies(new.depends_on or (), policy, key=key, tasks=ports.tasks)
+        now = ports.clock.now()
+        task = _task(new, task_id, specialist, dependencies, now)
+        origin = _origin(new, task_id, specialist, now, delimiter=ports.dice.token())
+        try:
+            created = ports.tasks.create(task, origin, awaits=dependencies.awaits)
+        except ConditionFailedError:
+            continue  # a dependency has ended meanwhile; read them again
+        if created:
+            task = _settled(task, dependencies, ports)
+            return Submitted(task, origin, created=True, woken=_start(task, ports))
         earlier = _earlier(new, task_id, ports)
         if earlier is None:
-            raise keeps_changing()  # it was deleted between our two requests
+            break  # it was deleted between our two requests
         return earlier
-    return Submitted(task, origin, created=True, woken=wake(task, ports))
+    raise keeps_changing()
+
+
+def _settled(task: Task, dependencies: Dependencies, ports: ApiPorts) -> Task:
+    """The new task; ended, if a dependency had failed before. The sweeper does what fails here."""
+    if not dependencies.failed:
+        return task
+    try:
+        look_after(task.id, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
+    except TransientError as error:
+        logger.warning("task %s: its dependencies are not settled yet: %s", task.id, error)
+        return task
+    return ports.tasks.get(task.id) or task
+
+
+def _start(task: Task, ports: ApiPorts) -> bool:
+    """End the older tasks of its group, if it does that, and wake an executor."""
+    if task.status is TaskStatus.PENDING:
+        try:
+            supersede_older(task, tasks=ports.tasks, clock=ports.clock)
+        except TransientError as error:
+            # It is done again when the task finds its group busy.
+            logger.warning("task %s: older ones not ended: %s", task.id, error)
+    return wake(task, ports)
 
 
 def wake(task: Task, ports: ApiPorts) -> bool:
@@ -117,6 +186,8 @@ def wake(task: Task, ports: ApiPorts) -> bool:
 
     That is not the caller's problem: the task is stored, and the sweeper finds it.
     """
+    if task.status is not TaskStatus.PENDING or task.held is Hold.DEPENDENCIES:
+        return True  # whatever ends the last of its dependencies wakes it
     delay = (
         max(timedelta(0), task.run_after - ports.clock.now()) if task.run_after else timedelta(0)
     )
@@ -156,6 +227,35 @@ def _check_bounds(new: NewTask) -> None:
     _check_range("maxAttempts", new.max_attempts, MAX_ATTEMPTS_MIN, MAX_ATTEMPTS_MAX)
     if new.timeout_ms is not None:
         _check_range("timeoutMs", new.timeout_ms, TIMEOUT_MS_MIN, TIMEOUT_MS_MAX)
+    _check_group(new)
+    if new.depends_on and new.run_after is not None:
+        raise InvalidInputError("runAfter", "runAfter cannot be combined with dependsOn")
+    if new.depends_on is None and new.on_dependency_failure is not None:
+        raise InvalidInputError("onDependencyFailure", "onDependencyFailure needs dependsOn")
+    if new.depends_on is None and new.quotes_outputs is not None:
+        raise InvalidInputError("quoteOutputs", "quoteOutputs needs dependsOn")
+
+
+def _check_group(new: NewTask) -> None:
+    name = new.concurrency_group
+    if name is None:
+        if new.on_conflict is not None:
+            raise InvalidInputError("onConflict", "onConflict needs concurrencyGroup")
+        return
+    if not 1 <= len(name) <= GROUP_MAX or not name.isprintable() or not name.strip():
+        allowed = f"1 to {GROUP_MAX} printable characters"
+        raise InvalidInputError("concurrencyGroup", f"concurrencyGroup must be {allowed}")
+
+
+def _check_start(new: NewTask, now: datetime) -> None:
+    if new.run_after is None:
+        return
+    if new.run_after < now - CLOCK_SKEW:
+        raise InvalidInputError("runAfter", "runAfter must not be in the past")
+    if new.run_after > now + RUN_AFTER_MAX:
+        raise InvalidInputError(
+            "runAfter", f"runAfter must be within {RUN_AFTER_MAX.days} days from now"
+        )
 
 
 def _check_length(field: str, value: str, longest: int) -> None:
@@ -177,7 +277,7 @@ def _task_id(key: ApiKey, idempotency_key: str) -> str:
 
 def _request_hash(new: NewTask) -> str:
     """SHA-256 of what was asked for; spelling of the JSON and order of its fields do not count."""
-    asked = {
+    asked: dict[str, Any] = {
         "prompt": new.prompt,
         "agentId": new.agent_id,
         "workspaceId": new.workspace_id,
@@ -189,7 +289,21 @@ def _request_hash(new: NewTask) -> str:
         "timeoutMs": new.timeout_ms,
         "runAfter": None if new.run_after is None else new.run_after.timestamp(),
     }
+    # Left out where they say nothing: the hashes of such requests are older than these fields.
+    asked |= {name: value for name, value in _newer_fields(new).items() if value}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _newer_fields(new: NewTask) -> dict[str, Any]:
+    return {
+        "dependsOn": new.depends_on,
+        "onDependencyFailure": None
+        if new.on_dependency_failure is OnDependencyFailure.FAIL
+        else new.on_dependency_failure,
+        "quoteOutputs": new.quotes_outputs,
+        "concurrencyGroup": new.concurrency_group,
+        "onConflict": None if new.on_conflict is OnConflict.QUEUE else new.on_conflict,
+    }
 
 
 def _earlier(new: NewTask, task_id: str, ports: ApiPorts) -> Submitted | None:
@@ -200,11 +314,24 @@ def _earlier(new: NewTask, task_id: str, ports: ApiPorts) -> Submitted | None:
     if origin.request_hash != _request_hash(new):
         raise IdempotencyKeyReusedError("This Idempotency-Key was used for another request")
     # The earlier request may have died before it sent the wake-up; one more does no harm.
-    return Submitted(task, origin, created=False, woken=wake(task, ports))
+    return Submitted(task, origin, created=False, woken=_start(task, ports))
 
 
-def _task(new: NewTask, task_id: str, specialist: Specialist, now: datetime) -> Task:
+def _task(
+    new: NewTask,
+    task_id: str,
+    specialist: Specialist,
+    dependencies: Dependencies,
+    now: datetime,
+) -> Task:
     title = one_line(new.title or "") or one_line(new.prompt[:TITLE_FROM_PROMPT])
+    held, run_after = _held(new, dependencies, now)
+    group = _group(new, specialist)
+    supersedes = (
+        supersedes_older(specialist)
+        if new.concurrency_group is None
+        else new.on_conflict is OnConflict.SUPERSEDE
+    )
     return Task(
         id=task_id,
         workspace_id=new.workspace_id,
@@ -212,13 +339,35 @@ def _task(new: NewTask, task_id: str, specialist: Specialist, now: datetime) -> 
         title=title or "(no title)",
         created_at=now,
         updated_at=now,
+        queued_at=now,
         priority=new.priority,
         trigger_source=new.trigger_source,
         triggered_by=one_line(new.triggered_by or "") or "user",
         max_attempts=new.max_attempts,
         timeout_ms=new.timeout_ms or specialist.timeout_ms,
-        run_after=new.run_after if new.run_after and new.run_after > now else None,
+        run_after=run_after,
+        held=held,
+        group=group,
+        supersedes=group is not None and supersedes,
     )
+
+
+def _held(
+    new: NewTask, dependencies: Dependencies, now: datetime
+) -> tuple[Hold | None, datetime | None]:
+    """Why the task is not in line yet, and when the sweeper looks at it."""
+    if dependencies.hold_back:
+        return Hold.DEPENDENCIES, now if dependencies.failed else now + HOLD_FOR
+    if new.run_after is not None and new.run_after > now:
+        return Hold.DELAY, new.run_after
+    return None, None
+
+
+def _group(new: NewTask, specialist: Specialist) -> str | None:
+    """What the caller names; else the file's, which without a target can only be the specialist."""
+    if new.concurrency_group is not None:
+        return group_in(new.workspace_id, new.concurrency_group)
+    return group_of(specialist, new.workspace_id, None)
 
 
 def _origin(
@@ -231,6 +380,10 @@ def _origin(
         created_at=now,
         limits=specialist.limits,
         trigger=Trigger(event="api", key=f"api:{task_id}"),
+        approvals=specialist.approvals,
+        depends_on=new.depends_on or (),
+        on_dependency_failure=new.on_dependency_failure or OnDependencyFailure.FAIL,
+        quotes_outputs=bool(new.quotes_outputs),
         delimiter=delimiter,
         request_hash=_request_hash(new),
     )

@@ -20,10 +20,15 @@ def visible_task(task_id: str, *, key: ApiKey, tasks: TaskStore) -> Task:
     Raises:
         TaskNotFoundError: no such task, or it is not the key's to see; the two answer alike.
     """
-    task = tasks.get(task_id) if _ID.fullmatch(task_id) else None
+    task = tasks.get(task_id) if is_task_id(task_id) else None
     if task is None or not may_see(key, task):
         raise TaskNotFoundError(task_id)
     return task
+
+
+def is_task_id(text: str) -> bool:
+    """Whether a task could have this id."""
+    return _ID.fullmatch(text) is not None
 
 
 def may_see(key: ApiKey, task: Task) -> bool:
