@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -24,7 +25,6 @@ from nightdesk.domain.session import Entry
 from nightdesk.domain.task import (
     VISIBILITY_RENEWAL,
     Origin,
-    Priority,
     Target,
     Task,
     TaskStatus,
@@ -35,6 +35,7 @@ from nightdesk.services.api_ports import ApiPorts, ApiSettings
 from nightdesk.services.claim_task import WakeUp
 from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
 from nightdesk.services.held_task import HeldTask
+from nightdesk.services.message_task import MessageAction, message_task
 from nightdesk.services.publish_intents import PublisherPorts, publish_row
 from nightdesk.services.recover_tasks import sweep
 from tests.engine.world import ENRICHER, FakeIssues, FakeSnapshots, FakeSpecialists
@@ -179,6 +180,9 @@ class Region:
         #: What the model says when a test gives no reply; from the conversation alone, so that a
         #: session that goes on elsewhere gets the same.
         self.script: Callable[[ModelRequest], Reply] = lambda _request: says("Done.")
+        #: Asked before each call what goes wrong with it, when a test does not say so itself.
+        self.plan: Callable[[Invocation], Fault | None] = lambda _strand: None
+        self.executor_timeout = EXECUTOR_TIMEOUT
         #: Called after each step of anything, with who made it (None: nobody's step).
         self.observers: list[Callable[[Invocation | None], None]] = []
         self._rows_streamed: set[tuple[str, str]] = set()
@@ -221,7 +225,7 @@ class Region:
             strand.pause("sqs.delete")
             self.queue.delete(receipt)
 
-        strand = self._invoke("executor", work, EXECUTOR_TIMEOUT, off_by)
+        strand = self._invoke("executor", work, self.executor_timeout, off_by)
         strand.receipt = receipt
         return strand
 
@@ -322,9 +326,11 @@ class Region:
         it, or the model's `Reply`.
         """
         self._remember()
+        if given is None:
+            given = self.plan(strand)
         if given is Fault.KILL_BEFORE:
             strand.kill()
-        else:
+        elif not strand.ended:  # what the plan did may have ended it
             strand.resume(given)
         self._after_end_of(strand)
         self._observe(strand)
@@ -409,7 +415,8 @@ class Region:
                 self.run(self.begin_sweep())
                 next_sweep = self.clock.now() + timedelta(minutes=1)
                 continue
-            if self.deliver_all() or any(map(self.may_go_on, self.alive())):
+            started = self.deliver_all() or self.answer_all()
+            if started or any(map(self.may_go_on, self.alive())):
                 continue
             self.advance(max(timedelta(0), self._next_event(next_sweep) - self.clock.now()))
 
@@ -437,6 +444,13 @@ class Region:
             started = True
         return started
 
+    def answer_all(self) -> bool:
+        """People answer every session that waits for them."""
+        waiting = [t for t in self.snapshot().tasks.values() if t.status is TaskStatus.WAITING]
+        for task in waiting:
+            self.run(self.begin_request("answer", partial(_approve, task.id)))
+        return bool(waiting)
+
     def _go_on_with_all(self) -> None:
         while ready := [strand for strand in self.alive() if self.may_go_on(strand)]:
             for strand in ready:
@@ -461,10 +475,22 @@ class Region:
         self.invocations.clear()
 
 
+def _approve(task_id: str, ports: ApiPorts) -> object:
+    return message_task(task_id, MessageAction.APPROVE, "Yes.", key=KEY, ports=ports)
+
+
 def create_from_event(
-    number: int, ports: ApiPorts, *, priority: Priority = Priority.NORMAL, max_attempts: int = 3
+    number: int,
+    ports: ApiPorts,
+    *,
+    max_attempts: int = 3,
+    approvals: tuple[str, ...] = (),
+    depends_on: tuple[str, ...] = (),
+    **fields: Any,
 ) -> bool:
-    """What an import of the event of issue `number` does: one task for ever."""
+    """What an import of the event of issue `number` does: one task for ever. `fields` are the
+    task's own.
+    """
     now = ports.clock.now()
     task = Task(
         id=f"issue-{number}",
@@ -473,8 +499,8 @@ def create_from_event(
         title=f"Issue {number}",
         created_at=now,
         updated_at=now,
-        priority=priority,
         max_attempts=max_attempts,
+        **fields,
     )
     origin = Origin(
         task_id=task.id,
@@ -483,9 +509,13 @@ def create_from_event(
         intents=ENRICHER_WITH_INTENTS.intents,
         target=Target(repo=REPO.full_name, repo_id=REPO.id, number=number, kind="issue"),
         delimiter="0123456789abcdef",
+        approvals=approvals,
+        depends_on=depends_on,
     )
-    created = ports.tasks.create(task, origin, seen_key=f"issue:{number}:opened")
-    if created:
+    known = [ports.tasks.get(task_id) for task_id in depends_on]
+    awaits = [found for found in known if found is not None]
+    created = ports.tasks.create(task, origin, seen_key=f"issue:{number}:opened", awaits=awaits)
+    if created and task.held is None:
         ports.wake_ups.send(task.id)
     return created
 
@@ -640,6 +670,8 @@ class _PausingModel:
         if callable(given):
             reply = given(request)
         reply = reply or self._region.script(request)
+        if control.aborted:
+            raise CallAbortedError("cut")
         if isinstance(reply, Exception):
             raise reply
         return reply

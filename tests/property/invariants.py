@@ -26,7 +26,7 @@ _COUNTERS = (
     "hops",
 )
 #: What may still be written to a task that has ended.
-_AFTER_THE_END = frozenset({"publication"})
+_AFTER_THE_END = frozenset({"publication", "has_dependants"})
 
 
 class Invariants:
