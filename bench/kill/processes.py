@@ -1,0 +1,211 @@
+"""What runs and gets killed: executors, the sweeper and the publisher, around the real handlers.
+
+Each is forked, when it is needed, from one process that has imported everything and holds no
+client and no connection (multiprocessing's fork server), as a warm Lambda environment would be.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+
+from bench.kill.records import Recorder
+from bench.kill.scripted_model import ScriptedModel
+from nightdesk import bootstrap
+from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
+from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
+from nightdesk.domain.ports import BudgetCharge, Release, Slot
+from nightdesk.domain.task import Task
+from nightdesk.services.engine_ports import ExecutorPorts
+from tests.handlers import FakeContext, load_handler
+
+EXECUTOR = load_handler("executor")
+SWEEPER = load_handler("sweeper")
+PUBLISHER = load_handler("publisher")
+
+#: Long polling of the queue, well below SQS's own limit of 20 s.
+_POLL_SECONDS = 2
+_ROWS_EVERY_SECONDS = 0.4
+_ROWS_AT_ONCE = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """All that a process is told; plain data, sent to it through a pipe."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    steps: int
+    think_seconds: float
+    sweep_every_seconds: float
+
+    @property
+    def records(self) -> Path:
+        return self.folder / "records.jsonl"
+
+
+class RecordedStore(DynamoTaskStore):
+    """The real store; it writes down what it has done, after it was done."""
+
+    def __init__(self, recorder: Recorder, *, slot_count: int, retention: timedelta) -> None:
+        super().__init__(slot_count=slot_count, retention=retention)
+        self._recorder = recorder
+        self.held = ""
+
+    def claim(
+        self,
+        task: Task,
+        slot: Slot,
+        *,
+        message_id: str,
+        now: datetime,
+        lease_until: datetime,
+        reserved_micros: int,
+        charge: BudgetCharge | None = None,
+    ) -> Task:
+        claimed = super().claim(
+            task,
+            slot,
+            message_id=message_id,
+            now=now,
+            lease_until=lease_until,
+            reserved_micros=reserved_micros,
+            charge=charge,
+        )
+        self.held = claimed.id
+        self._recorder.note("claimed", task=claimed.id, fence=claimed.fence)
+        return claimed
+
+    def release(self, task: Task, release: Release, *, now: datetime) -> Task:
+        left = super().release(task, release, now=now)
+        self._recorder.note("left", task=task.id, fence=task.fence, status=left.status.value)
+        return left
+
+
+# Executors ------------------------------------------------------------------------------------
+
+
+def run_executor(setup: Setup) -> None:
+    """Take messages one at a time and answer them, as Lambda's poller and one environment do."""
+    sqs = _begin(setup, "executor")
+    recorder = Recorder(setup.records)
+    ports = _executor_ports(setup, recorder)
+    bootstrap.executor = lambda: ports  # type: ignore[assignment]
+    recorder.note("ready")
+    queue_url = setup.environment["WAKE_UP_QUEUE_URL"]
+    parent = os.getppid()
+    while os.getppid() == parent:
+        answer = sqs.receive_message(
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=1,
+            WaitTimeSeconds=_POLL_SECONDS,
+            MessageSystemAttributeNames=["All"],
+        )
+        for message in answer.get("Messages", ()):
+            recorder.note("received", messageId=message["MessageId"])
+            failed = EXECUTOR.lambda_handler(event_of(message), FakeContext())
+            recorder.note("answered", messageId=message["MessageId"])
+            if not failed["batchItemFailures"]:
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def event_of(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Lambda's event for a message as ReceiveMessage answers it."""
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": dict(message["Attributes"]),
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:wake-ups",
+        "awsRegion": "eu-west-1",
+    }
+    return {"Records": [record]}
+
+
+def _executor_ports(setup: Setup, recorder: Recorder) -> ExecutorPorts:
+    """What bootstrap wires, with the scripted model and the store that writes down."""
+    known = bootstrap.settings()
+    wired = bootstrap.executor()
+    tasks = RecordedStore(recorder, slot_count=known.executor_slots, retention=known.retention)
+
+    def on_call(step: int) -> None:
+        recorder.note("model", task=tasks.held, step=step)
+
+    model = ScriptedModel(steps=setup.steps, think_seconds=setup.think_seconds, on_call=on_call)
+    return replace(wired, tasks=tasks, model=model)
+
+
+# Sweeper and publisher ------------------------------------------------------------------------
+
+
+class _NoFunctions:
+    """The publisher of this bench looks for due rows itself; the sweeper has nobody to call."""
+
+    def invoke(self, name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        del name, payload
+        return {}
+
+
+def run_sweeper(setup: Setup) -> None:
+    """What EventBridge Scheduler does each minute."""
+    _begin(setup, "sweeper")
+    ports = replace(bootstrap.sweeper(), functions=_NoFunctions())
+    bootstrap.sweeper = lambda: ports  # type: ignore[assignment]
+    recorder = Recorder(setup.records)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(setup.sweep_every_seconds)
+        recorder.note("swept", **SWEEPER.lambda_handler({}, FakeContext()))
+
+
+def run_publisher(setup: Setup) -> None:
+    """What the outbox's stream and the sweeper do: hand the publisher the rows that are due."""
+    _begin(setup, "publisher")
+    outbox, clock = DynamoOutboxStore(), bootstrap.publisher().clock
+    parent = os.getppid()
+    while os.getppid() == parent:
+        due = outbox.due(now=clock.now(), limit=_ROWS_AT_ONCE)
+        rows = [{"taskId": row.task_id, "row": row.row} for row in due]
+        if rows:
+            PUBLISHER.lambda_handler({"rows": rows}, FakeContext())
+        else:
+            time.sleep(_ROWS_EVERY_SECONDS)
+
+
+def _begin(setup: Setup, name: str) -> Any:
+    """Settings, a log of its own, and a queue client; the first that this process makes."""
+    os.environ.update(setup.environment)  # noqa: TID251 - as Lambda does before it loads a function
+    log = os.open(setup.folder / f"{name}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    for handler in (EXECUTOR, SWEEPER, PUBLISHER):
+        handler.logger.setLevel("ERROR")
+        bootstrap.share_logger(handler.logger)
+    return botocore.session.Session().create_client("sqs")
+
+
+def log_of_errors(folder: Path) -> list[str]:
+    """The error lines of all processes of a folder: defects, or an emulator that broke."""
+    found: list[str] = []
+    for log in sorted(folder.glob("*.log")):
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if '"level":"ERROR"' in line or line.startswith("Traceback"):
+                found.append(f"{log.stem}: {_short(line)}")
+    return found
+
+
+def _short(line: str) -> str:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line[:200]
+    return f"{entry.get('message', '')} {str(entry.get('exception', ''))[-300:]}"
