@@ -71,7 +71,8 @@ def asking(**fields: str) -> SendMessageRequest:
 
 
 async def sent(client: Client, request: SendMessageRequest) -> Task:
-    return [answer async for answer in client.send_message(request)][0].task
+    (answer,) = [answer async for answer in client.send_message(request)]
+    return answer.task
 
 
 def test_a_blocking_send_comes_back_when_the_task_has_ended(talk: Callable[..., Any]) -> None:
@@ -120,10 +121,6 @@ def test_the_predecessors_task_runs_to_its_end(nightdesk: Nightdesk) -> None:
         made = session.post(f"{base}/a2a/{AGENT}/tasks", json=body, timeout=35)
         assert (made.status_code, made.json()["status"]) == (202, "pending")
         answered = session.post(f"{base}/a2a/{AGENT}/messages", json=body, timeout=35)
-        assert answered.status_code in (200, 202, 500), answer_text(answered)
+        assert answered.status_code in (200, 202, 500), answered.text
         shown = session.get(base + made.json()["checkUrl"], timeout=35)
         assert shown.json()["status"] in ("pending", "running", "completed", "failed")
-
-
-def answer_text(answer: requests.Response) -> str:
-    return answer.text
