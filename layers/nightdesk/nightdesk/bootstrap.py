@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
     from nightdesk.adapters.github.client import GithubClient
     from nightdesk.adapters.secrets import SsmSecrets
+    from nightdesk.domain.dead_letters import DeadLetters
     from nightdesk.domain.model import Model, ModelTier
     from nightdesk.domain.ports import PriceOf
     from nightdesk.services.answer_token import TokenBrokerPorts
@@ -142,6 +143,13 @@ def sweeper() -> "SweeperPorts":
         clock=SystemClock(),
         publisher_function=known.need("publisher_function"),
     )
+
+
+@cache
+def dead_letters() -> "DeadLetters":
+    from nightdesk.adapters.sqs import SqsDeadLetters
+
+    return SqsDeadLetters(settings().need("dead_letter_queue_url"))
 
 
 @cache

@@ -1,7 +1,7 @@
 """The queue of wake-ups, over SQS."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event, Thread
@@ -11,6 +11,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from nightdesk.domain.dead_letters import DeadLetter
 from nightdesk.domain.errors import UnavailableError
 from nightdesk.domain.task import VISIBILITY, VISIBILITY_RENEWAL
 
@@ -21,6 +22,9 @@ _CONFIG = Config(
 )
 #: An SQS limit.
 _MAX_DELAY = timedelta(minutes=15)
+_MAX_RECEIVED = 10
+#: Asking all servers of the queue (long polling) finds what a short poll may miss.
+_LONG_POLL_SECONDS = 1
 
 
 class SqsWakeUps:
@@ -71,6 +75,51 @@ class SqsWakeUps:
 
     def _sqs(self) -> Any:
         if self._client is None:
-            session = botocore.session.get_session()
-            self._client = session.create_client("sqs", region_name=self._region, config=_CONFIG)
+            self._client = _client(self._region)
         return self._client
+
+
+class SqsDeadLetters:
+    """`DeadLetters` on the dead-letter queue of the wake-ups."""
+
+    def __init__(self, queue_url: str, *, region: str | None = None) -> None:
+        self._queue_url = queue_url
+        self._client = _client(region)
+
+    def take(self) -> Sequence[DeadLetter]:
+        """Raises UnavailableError when SQS does not answer."""
+        try:
+            answer = self._client.receive_message(
+                QueueUrl=self._queue_url,
+                MaxNumberOfMessages=_MAX_RECEIVED,
+                WaitTimeSeconds=_LONG_POLL_SECONDS,
+                VisibilityTimeout=int(VISIBILITY.total_seconds()),
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError(f"SQS: {type(error).__name__}") from error
+        return [
+            DeadLetter(_task_id(message["Body"]), message["ReceiptHandle"])
+            for message in answer.get("Messages", ())
+        ]
+
+    def delete(self, letter: DeadLetter) -> None:
+        """Raises UnavailableError when SQS does not answer; then it comes again."""
+        try:
+            self._client.delete_message(QueueUrl=self._queue_url, ReceiptHandle=letter.handle)
+        except (BotoCoreError, ClientError) as error:
+            raise UnavailableError(f"SQS: {type(error).__name__}") from error
+
+
+def _task_id(body: str) -> str | None:
+    """The task that a wake-up names; None for what is no wake-up of ours."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return None
+    task_id = content.get("taskId") if isinstance(content, dict) else None
+    return task_id if isinstance(task_id, str) and task_id else None
+
+
+def _client(region: str | None) -> Any:
+    session = botocore.session.get_session()
+    return session.create_client("sqs", region_name=region, config=_CONFIG)

@@ -13,11 +13,14 @@ from nightdesk.services.task_access import visible_task
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task, its origin (None = its retention is over) and the `data` of its final answer."""
+    """A task, its origin (None = its retention is over), the `data` of its final answer, and of
+    what it waits for: {"reason": "approval" | "question", "text": str, ...}.
+    """
 
     task: Task
     origin: Origin | None
     output: Mapping[str, Any] | None = None
+    waiting_for: Mapping[str, Any] | None = None
 
 
 def show_task(task_id: str, *, key: ApiKey, tasks: TaskStore) -> TaskView:
@@ -30,13 +33,20 @@ def show_task(task_id: str, *, key: ApiKey, tasks: TaskStore) -> TaskView:
 
 
 def view_of(task: Task, tasks: TaskStore) -> TaskView:
-    """The task with its origin and, when it has completed, its answer."""
-    return TaskView(task, tasks.get_origin(task.id), _output(task, tasks))
+    """The task with its origin and, when it has completed or waits, its answer or its question."""
+    origin = tasks.get_origin(task.id)
+    match task.status:
+        case TaskStatus.COMPLETED:
+            return TaskView(task, origin, output=_newest(task, EntryKind.OUTPUT, tasks))
+        case TaskStatus.WAITING:
+            return TaskView(task, origin, waiting_for=_newest(task, EntryKind.WAIT, tasks))
+        case _:
+            return TaskView(task, origin)
 
 
-def _output(task: Task, tasks: TaskStore) -> Mapping[str, Any] | None:
-    """A session ends with its answer, so the newest entry of a completed run is the answer."""
-    if task.status is not TaskStatus.COMPLETED or not task.last_entry:
+def _newest(task: Task, kind: EntryKind, tasks: TaskStore) -> Mapping[str, Any] | None:
+    """A session ends with its answer, and pauses with its question: both are its newest entry."""
+    if not task.last_entry:
         return None
     entry = tasks.entry(task.id, task.run, task.last_entry)
-    return entry.data if entry is not None and entry.kind is EntryKind.OUTPUT else None
+    return entry.data if entry is not None and entry.kind is kind else None
