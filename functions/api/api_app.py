@@ -5,14 +5,18 @@ from http import HTTPStatus
 from typing import Any
 
 from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
-from api_rendering import instant, specialist_list, summary, whole_task
+from api_rendering import event as rendered
+from api_rendering import instant, specialist_list, summary, whole_task, workspace
 from api_requests import (
+    BulkBody,
     CreateBody,
-    DeleteByStatusBody,
     EditBody,
+    MessageBody,
     Request,
+    WorkspaceBody,
     body_as,
     choice,
+    event_number,
     flag,
     list_cursor,
     page_limit,
@@ -20,6 +24,7 @@ from api_requests import (
 )
 from api_router import Answer, Router
 from aws_lambda_powertools.logging import Logger
+from msgspec import UNSET
 
 from nightdesk.domain.api_key import ApiKey, Operation
 from nightdesk.domain.errors import InvalidInputError, NightdeskError
@@ -30,7 +35,15 @@ from nightdesk.services.authenticate import authenticate
 from nightdesk.services.delete_task import delete_by_status, delete_task
 from nightdesk.services.edit_task import TaskEdit, edit_task
 from nightdesk.services.list_tasks import list_tasks
-from nightdesk.services.retry_task import retry_task
+from nightdesk.services.manage_workspace import (
+    WorkspaceChange,
+    change_workspace,
+    read_workspace,
+)
+from nightdesk.services.message_task import MessageAction, message_task
+from nightdesk.services.place_in_line import place_in_line
+from nightdesk.services.read_events import read_events
+from nightdesk.services.retry_task import retry_by_status, retry_task
 from nightdesk.services.show_task import TaskView, show_task, view_of
 from nightdesk.services.submit_task import NewTask, submit_task
 
@@ -38,6 +51,7 @@ logger = Logger()
 
 TASKS = "/api/background-tasks"
 TASK = "/api/background-tasks/<task_id>"
+WORKSPACE = "/api/workspaces/<workspace_id>"
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
@@ -58,6 +72,11 @@ class Api:
                 ("PATCH", TASK): self._edit,
                 ("DELETE", TASK): self._delete,
                 ("POST", f"{TASK}/retry"): self._retry,
+                ("POST", f"{TASK}/messages"): self._message,
+                ("GET", f"{TASK}/events"): self._events,
+                ("GET", WORKSPACE): self._workspace,
+                ("PATCH", WORKSPACE): self._change_workspace,
+                ("POST", "/api/dead-letters/redrive"): self._redrive,
                 ("GET", "/api/polling/check"): self._polling_status,
                 ("POST", "/api/polling/check"): self._polling_check,
                 ("GET", "/api/specialists"): self._specialists,
@@ -107,10 +126,17 @@ class Api:
     def _post(self, request: Request) -> Answer:
         key = self._caller(request, Operation.WRITE)
         given = request.json_object()
-        if given.get("action") is not None:
-            return self._delete_by_status(key, given)
-        given.pop("action", None)
-        return self._create(request, key, body_as(CreateBody, given))
+        match given.get("action"):
+            case None:
+                given.pop("action", None)
+                return self._create(request, key, body_as(CreateBody, given))
+            case "deleteByStatus":
+                return self._delete_by_status(key, body_as(BulkBody, given))
+            case "retryByStatus":
+                return self._retry_by_status(key, body_as(BulkBody, given))
+            case _:
+                known = "deleteByStatus, retryByStatus"
+                raise InvalidInputError("action", f"action must be {known}, or absent")
 
     def _create(self, request: Request, key: ApiKey, body: CreateBody) -> Answer:
         required("prompt", body.prompt)
@@ -125,6 +151,11 @@ class Api:
             max_attempts=MAX_ATTEMPTS_DEFAULT if body.max_attempts is None else body.max_attempts,
             timeout_ms=body.timeout_ms,
             run_after=body.run_after,
+            depends_on=None if body.depends_on is None else tuple(body.depends_on),
+            on_dependency_failure=body.on_dependency_failure,
+            quotes_outputs=body.quote_outputs,
+            concurrency_group=body.concurrency_group,
+            on_conflict=body.on_conflict,
         )
         submitted = submit_task(
             new,
@@ -139,22 +170,18 @@ class Api:
             return Answer(HTTPStatus.CREATED, {"task": whole_task(view)})
         return self._whole(submitted.task)
 
-    def _delete_by_status(self, key: ApiKey, given: Mapping[str, Any]) -> Answer:
-        body = body_as(DeleteByStatusBody, given)
-        if body.action != "deleteByStatus":
-            raise InvalidInputError("action", "action must be deleteByStatus, or absent")
-        if body.status is None:
-            raise InvalidInputError("status", "status is required for deleteByStatus action")
+    def _delete_by_status(self, key: ApiKey, body: BulkBody) -> Answer:
+        status = _status_of(body)
         done = delete_by_status(
             required("workspaceId", body.workspace_id),
-            body.status,
+            status,
             trigger_source=body.trigger_source,
             cursor=list_cursor(body.cursor),
             key=key,
             tasks=self._ports.tasks,
             clock=self._ports.clock,
         )
-        message = f"Deleted {done.deleted} {body.status} tasks"
+        message = f"Deleted {done.deleted} {status} tasks"
         answer: dict[str, Any] = {
             "success": True,
             "deleted": done.deleted,
@@ -165,10 +192,55 @@ class Api:
             answer["nextCursor"] = done.cursor
         return Answer(HTTPStatus.OK, answer)
 
+    def _retry_by_status(self, key: ApiKey, body: BulkBody) -> Answer:
+        done = retry_by_status(
+            required("workspaceId", body.workspace_id),
+            _status_of(body),
+            trigger_source=body.trigger_source,
+            cursor=list_cursor(body.cursor),
+            key=key,
+            ports=self._ports,
+        )
+        answer: dict[str, Any] = {"success": True, "retried": done.retried, "more": done.more}
+        if done.cursor is not None:
+            answer["nextCursor"] = done.cursor
+        return Answer(HTTPStatus.OK, answer)
+
     def _show(self, request: Request, task_id: str) -> Answer:
         key = self._caller(request, Operation.READ)
         view = show_task(task_id, key=key, tasks=self._ports.tasks)
-        return Answer(HTTPStatus.OK, {"task": whole_task(view)})
+        place = place_in_line(view.task, tasks=self._ports.tasks, clock=self._ports.clock)
+        return Answer(HTTPStatus.OK, {"task": whole_task(view, place)})
+
+    def _events(self, request: Request, task_id: str) -> Answer:
+        key = self._caller(request, Operation.READ)
+        query = request.query("after", "limit")
+        page = read_events(
+            task_id,
+            after=event_number(query.get("after")),
+            limit=page_limit(query.get("limit")),
+            key=key,
+            tasks=self._ports.tasks,
+        )
+        body = {
+            "run": page.task.run,
+            "status": page.task.status.value,
+            "events": [rendered(shown) for shown in page.events],
+            "more": page.more,
+        }
+        return Answer(HTTPStatus.OK, body)
+
+    def _message(self, request: Request, task_id: str) -> Answer:
+        key = self._caller(request, Operation.WRITE)
+        body = body_as(MessageBody, request.json_object())
+        task = message_task(
+            task_id,
+            body.action or MessageAction.TEXT,
+            body.text or "",
+            key=key,
+            ports=self._ports,
+        )
+        return self._whole(task, HTTPStatus.ACCEPTED)
 
     def _edit(self, request: Request, task_id: str) -> Answer:
         key = self._caller(request, Operation.WRITE)
@@ -198,6 +270,33 @@ class Api:
     def _whole(self, task: Task, status: HTTPStatus = HTTPStatus.OK) -> Answer:
         return Answer(status, {"task": whole_task(view_of(task, self._ports.tasks))})
 
+    # Workspaces ------------------------------------------------------------------------------
+
+    def _workspace(self, request: Request, workspace_id: str) -> Answer:
+        key = self._caller(request, Operation.ADMIN)
+        settings = read_workspace(workspace_id, key=key, tasks=self._ports.tasks)
+        return Answer(HTTPStatus.OK, {"workspace": workspace(workspace_id, settings)})
+
+    def _change_workspace(self, request: Request, workspace_id: str) -> Answer:
+        key = self._caller(request, Operation.ADMIN)
+        body = body_as(WorkspaceBody, request.json_object())
+        change = WorkspaceChange(
+            paused=None if body.paused is UNSET else body.paused,
+            tasks_per_day=None if body.tasks_per_day is UNSET else body.tasks_per_day,
+            cost_usd_per_day=None if body.cost_usd_per_day is UNSET else body.cost_usd_per_day,
+            clear_tasks=body.tasks_per_day is None,
+            clear_cost=body.cost_usd_per_day is None,
+        )
+        settings = change_workspace(
+            workspace_id,
+            change,
+            key=key,
+            tasks=self._ports.tasks,
+            wake_ups=self._ports.wake_ups,
+            clock=self._ports.clock,
+        )
+        return Answer(HTTPStatus.OK, {"workspace": workspace(workspace_id, settings)})
+
     # The rest --------------------------------------------------------------------------------
 
     def _process(self, request: Request) -> Answer:
@@ -206,6 +305,14 @@ class Api:
             self._ports.settings.sweeper_function, {"action": "sweep"}
         )
         return Answer(HTTPStatus.OK, {"ok": True, "dispatched": True, "swept": swept})
+
+    def _redrive(self, request: Request) -> Answer:
+        """Wake-ups are of every workspace; sending one again tells and changes nothing."""
+        self._caller(request, Operation.ADMIN)
+        done = self._ports.functions.invoke(
+            self._ports.settings.sweeper_function, {"action": "redrive"}
+        )
+        return Answer(HTTPStatus.OK, {"redriven": done.get("redriven", 0)})
 
     def _polling_status(self, request: Request) -> Answer:
         self._caller(request, Operation.READ)
@@ -229,6 +336,12 @@ class Api:
         """Open to everybody and asks nobody: it says that the function runs, and no more."""
         now = instant(self._ports.clock.now())
         return Answer(HTTPStatus.OK, {"status": "ok", "version": VERSION, "timestamp": now})
+
+
+def _status_of(body: BulkBody) -> TaskStatus:
+    if body.status is None:
+        raise InvalidInputError("status", f"status is required for {body.action} action")
+    return body.status
 
 
 def _failure(error: Exception, context: Any) -> Answer:

@@ -6,8 +6,12 @@ from typing import Any
 
 import msgspec
 
+from nightdesk.domain.concurrency import group_shown
+from nightdesk.domain.event_log import Event
+from nightdesk.domain.ports import WorkspaceSettings
 from nightdesk.domain.specialist import Specialist, SpecialistSet
 from nightdesk.domain.task import Origin, Task
+from nightdesk.services.place_in_line import COUNTED_TO, Place
 from nightdesk.services.show_task import TaskView
 
 _MICROS = 1_000_000
@@ -43,6 +47,11 @@ def summary(task: Task) -> dict[str, Any]:
         "maxAttempts": task.max_attempts,
         "timeoutMs": task.timeout_ms,
         "runAfter": _instant_or_none(task.run_after),
+        "held": None if task.held is None else task.held.value,
+        "concurrencyGroup": None if task.group is None else group_shown(task.group),
+        "supersededBy": task.superseded_by,
+        "contextId": task.context_id,
+        "waitingSince": _instant_or_none(task.waiting_since),
         "resultSessionId": task.result_session_id,
         "error": None
         if task.error is None
@@ -63,16 +72,31 @@ def summary(task: Task) -> dict[str, Any]:
     }
 
 
-def whole_task(view: TaskView) -> dict[str, Any]:
-    """A task with its prompt, its trigger and, once completed, its output."""
+def whole_task(view: TaskView, place: Place | None = None) -> dict[str, Any]:
+    """A task with its prompt, its trigger, what it waits for and, once completed, its output."""
     origin, output = view.origin, view.output
     return {
         **summary(view.task),
+        **_in_line(place),
+        "dependsOn": [] if origin is None else list(origin.depends_on),
+        "waitingFor": None
+        if view.waiting_for is None
+        else {"reason": view.waiting_for["reason"], "text": view.waiting_for["text"]},
         "prompt": None if origin is None else origin.prompt,
         "trigger": None if origin is None else _trigger(origin),
         "output": None
         if output is None
         else {"result": output["result"], "artifacts": output.get("artifacts", [])},
+    }
+
+
+def _in_line(place: Place | None) -> dict[str, Any]:
+    if place is None:
+        return {"queuePosition": None, "estimatedStartAt": None}
+    beyond = f"{COUNTED_TO:,}+"
+    return {
+        "queuePosition": beyond if place.position is None else place.position,
+        "estimatedStartAt": _instant_or_none(place.estimated_start),
     }
 
 
@@ -87,6 +111,29 @@ def _trigger(origin: Origin) -> dict[str, Any] | None:
         "repo": None if target is None else target.repo,
         "number": None if target is None else target.number,
         "url": None if target is None else target.url,
+    }
+
+
+def event(shown: Event) -> dict[str, Any]:
+    """One line of a task's event log."""
+    return {
+        "number": shown.number,
+        "kind": shown.kind.value,
+        "time": instant(shown.at),
+        "text": shown.text,
+        "tool": shown.tool,
+        "isError": shown.is_error,
+    }
+
+
+def workspace(workspace_id: str, settings: WorkspaceSettings) -> dict[str, Any]:
+    """What a workspace's owners have set; null = no bound."""
+    cost = settings.cost_micros_per_day
+    return {
+        "id": workspace_id,
+        "paused": settings.paused,
+        "tasksPerDay": settings.tasks_per_day,
+        "costUsdPerDay": None if cost is None else cost / _MICROS,
     }
 
 
@@ -110,6 +157,7 @@ def _specialist(specialist: Specialist, *, enabled: bool) -> dict[str, Any]:
         "modelTier": specialist.tier.value,
         "tools": list(specialist.tools),
         "intents": dict(specialist.intents),
+        "approval": list(specialist.approvals),
         "labels": list(specialist.allowed_labels),
         "limits": {
             "turns": limits.turns,

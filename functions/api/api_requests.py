@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from types import NoneType
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 import msgspec
 from api_errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
 
 from nightdesk.domain.errors import InvalidInputError
-from nightdesk.domain.task import Priority, TaskStatus, TriggerSource
+from nightdesk.domain.specialist import OnConflict
+from nightdesk.domain.task import OnDependencyFailure, Priority, TaskStatus, TriggerSource
 from nightdesk.services.list_tasks import LIMIT_DEFAULT, LIMIT_MAX, LIMIT_MIN
+from nightdesk.services.message_task import MessageAction
 from nightdesk.services.submit_task import IDEMPOTENCY_KEY_MAX
 
 #: The largest body: a prompt of 100,000 characters fits however it is written, but for rarities.
@@ -29,7 +31,10 @@ _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """A JSON body. Absent and null mean the same, so every field may be None."""
+    """A JSON body. Absent and null mean the same, so every field may be None.
+
+    Only in WorkspaceBody null takes a bound away, and absent leaves it.
+    """
 
 
 class CreateBody(Body):
@@ -45,10 +50,15 @@ class CreateBody(Body):
     max_attempts: int | None = None
     timeout_ms: int | None = None
     run_after: _Instant | None = None
+    depends_on: list[str] | None = None
+    on_dependency_failure: OnDependencyFailure | None = None
+    quote_outputs: bool | None = None
+    concurrency_group: str | None = None
+    on_conflict: OnConflict | None = None
 
 
-class DeleteByStatusBody(Body):
-    """POST /api/background-tasks with "action": "deleteByStatus"."""
+class BulkBody(Body):
+    """POST /api/background-tasks with "action": "deleteByStatus" or "retryByStatus"."""
 
     action: str | None = None
     status: TaskStatus | None = None
@@ -64,6 +74,21 @@ class EditBody(Body):
     prompt: str | None = None
     agent_id: str | None = None
     priority: Priority | None = None
+
+
+class MessageBody(Body):
+    """POST /api/background-tasks/{id}/messages."""
+
+    action: MessageAction | None = None
+    text: str | None = None
+
+
+class WorkspaceBody(Body):
+    """PATCH /api/workspaces/{id}."""
+
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    tasks_per_day: int | msgspec.UnsetType | None = msgspec.UNSET
+    cost_usd_per_day: float | msgspec.UnsetType | None = msgspec.UNSET
 
 
 _Body = TypeVar("_Body", bound=Body)
@@ -215,6 +240,16 @@ def page_limit(value: str | None) -> int:
     raise InvalidInputError("limit", f"limit must be {allowed}; got {_shown(value)}")
 
 
+def event_number(value: str | None) -> int:
+    """The query parameter `after`: the number of the newest event that the caller has."""
+    if value is None:
+        return 0
+    if re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
+        return int(value)
+    allowed = "the number of an event, or 0"
+    raise InvalidInputError("after", f"after must be {allowed}; got {_shown(value)}")
+
+
 def list_cursor(value: str | None) -> str | None:
     """A cursor of ours: never long, never strange."""
     if value is not None and (len(value) > CURSOR_MAX or not value.isascii()):
@@ -258,13 +293,20 @@ def _kind(value: Any) -> str:
             return "a number"
 
 
+_WORDS: Mapping[Any, str] = {
+    int: "a whole number",
+    str: "text",
+    bool: "true or false",
+    float: "a number",
+}
+
+
 def _allowed(field_type: Any) -> str:
     """What a field's type allows, in words."""
-    wanted = next(part for part in get_args(field_type) if part is not NoneType)
+    nothing = (NoneType, msgspec.UnsetType)
+    wanted = next(part for part in get_args(field_type) if part not in nothing)
+    if get_origin(wanted) is list:
+        return "a list of texts"
     if isinstance(wanted, type) and issubclass(wanted, StrEnum):
         return f"one of {', '.join(wanted)}"
-    if wanted is int:
-        return "a whole number"
-    if wanted is str:
-        return "text"
-    return "a time with an offset, such as 2026-01-31T12:00:00Z"
+    return _WORDS.get(wanted, "a time with an offset, such as 2026-01-31T12:00:00Z")

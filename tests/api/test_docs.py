@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from nightdesk.domain.specialist import EVENTS, INTENTS, READING_TOOLS
+from nightdesk.domain.event_log import EventKind
+from nightdesk.domain.specialist import EVENTS, INTENTS, TOOLS
 from nightdesk.domain.specialist_document import KEYS
 from tests.api.caller import TASKS, Caller
 from tests.api.function import module
@@ -16,7 +17,7 @@ def test_every_route_is_documented_and_every_documented_route_exists(api: Caller
     documented = set(re.findall(r"^\| `(\w+ /api/[^`?]*)", text, re.MULTILINE))
 
     routes = {
-        f"{method} {path}".replace("<task_id>", "{id}")
+        re.sub("<[a-z_]+>", "{id}", f"{method} {path}")
         for method, path, _, _ in api.app._router._routes
     }
 
@@ -41,8 +42,16 @@ def test_every_field_of_a_new_task_is_documented() -> None:
 def test_every_key_of_a_specialist_file_is_documented() -> None:
     text = (DOCS / "specialists.md").read_text()
 
-    words = [*KEYS, *EVENTS, *READING_TOOLS, *INTENTS]
+    words = [*KEYS, *EVENTS, *TOOLS, *INTENTS]
     assert [word for word in words if f"`{word}" not in text] == []
+
+
+def test_every_kind_of_event_and_every_field_of_a_task_is_documented(api: Caller) -> None:
+    text = (DOCS / "api.md").read_text()
+    task = api.call("GET", f"{TASKS}/{api.create().task['id']}").task
+
+    assert [kind for kind in EventKind if f"`{kind.value}`" not in text] == []
+    assert [name for name in task if name not in text] == []
 
 
 def test_the_documented_call_works(api: Caller) -> None:

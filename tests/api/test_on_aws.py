@@ -88,7 +88,7 @@ def api(
     requests: list[str], aws_tables: TableNames, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Deployed]:
     queue = boto3.client("sqs", region_name=REGION).create_queue(QueueName="wake-ups")
-    for name in ("tasks", "origins", "session_log", "outbox", "access", "limits"):
+    for name in ("tasks", "origins", "session_log", "outbox", "access", "limits", "workspaces"):
         monkeypatch.setenv(f"{name.upper()}_TABLE", getattr(aws_tables, name))
     monkeypatch.setenv("WAKE_UP_QUEUE_URL", queue["QueueUrl"])
     monkeypatch.setenv("SPECIALISTS_DIR", str(TEMPLATE.parent / "specialists"))
@@ -124,7 +124,11 @@ def test_a_task_lives_through_every_route(api: Deployed) -> None:
     task_id = created.task["id"]
     assert api.wake_ups() == [task_id]
 
-    assert api.call("GET", f"{TASKS}/{task_id}").task == created.task
+    shown = api.call("GET", f"{TASKS}/{task_id}").task
+    assert shown["queuePosition"] == 1
+    assert shown["estimatedStartAt"] is not None
+    in_line = ("queuePosition", "estimatedStartAt")
+    assert shown | dict.fromkeys(in_line) == created.task
     edited = api.call("PATCH", f"{TASKS}/{task_id}", {"title": "New", "prompt": "Other"}).task
     assert (edited["title"], edited["prompt"]) == ("New", "Other")
     listed = api.call("GET", TASKS, query={"workspaceId": WORKSPACE, "status": "PENDING"})

@@ -61,6 +61,7 @@ def test_specialists_are_listed_with_what_they_may_do(api: Caller) -> None:
         triggers=(EventTrigger(event="pull_request", actions=("opened",), labels=("review",)),),
         intents=(("comment", 1), ("labels", 3)),
         allowed_labels=("bug",),
+        approvals=("labels",),
         limits=Limits(turns=9, tokens=1000, cost_micros=500_000),
         concurrency=Concurrency(group=ConcurrencyGroup.ISSUE, on_conflict=OnConflict.SUPERSEDE),
         notices=("model x is not used",),
@@ -79,6 +80,7 @@ def test_specialists_are_listed_with_what_they_may_do(api: Caller) -> None:
                 "modelTier": "smart",
                 "tools": ["list_files", "read_file", "search_code", "locate_code", "read_issue"],
                 "intents": {"comment": 1, "labels": 3},
+                "approval": ["labels"],
                 "labels": ["bug"],
                 "limits": {
                     "turns": 9,

@@ -19,10 +19,16 @@ ROUTES: tuple[tuple[str, str, Any, dict[str, str]], ...] = (
         {"action": "deleteByStatus", "status": "FAILED", "workspaceId": WORKSPACE},
         {},
     ),
+    ("POST", TASKS, {"action": "retryByStatus", "status": "FAILED", "workspaceId": WORKSPACE}, {}),
     ("GET", f"{TASKS}/t-1", None, {}),
     ("PATCH", f"{TASKS}/t-1", {"title": "t"}, {}),
     ("DELETE", f"{TASKS}/t-1", None, {}),
     ("POST", f"{TASKS}/t-1/retry", None, {}),
+    ("POST", f"{TASKS}/t-1/messages", {"text": "t"}, {}),
+    ("GET", f"{TASKS}/t-1/events", None, {}),
+    ("GET", f"/api/workspaces/{WORKSPACE}", None, {}),
+    ("PATCH", f"/api/workspaces/{WORKSPACE}", {"paused": True}, {}),
+    ("POST", "/api/dead-letters/redrive", None, {}),
     ("POST", f"{TASKS}/process", None, {}),
     ("GET", "/api/polling/check", None, {}),
     ("POST", "/api/polling/check", None, {}),
@@ -102,6 +108,8 @@ def test_another_workspaces_task_cannot_be_told_from_one_that_does_not_exist(api
         ("PATCH", "", {"title": "mine"}),
         ("DELETE", "", None),
         ("POST", "/retry", None),
+        ("POST", "/messages", {"text": "t"}),
+        ("GET", "/events", None),
     ):
         theirs = api.call(method, f"{TASKS}/{task_id}{suffix}", body, key=stranger)
         nobodys = api.call(method, f"{TASKS}/t-0{suffix}", body, key=stranger)
@@ -162,3 +170,29 @@ def test_a_key_for_one_specialist_deletes_no_others_in_bulk(api: Caller) -> None
     api.call("POST", TASKS, body, key=api.make_key(agents=("developer",)))
 
     assert list(api.tasks.tasks) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", f"/api/workspaces/{WORKSPACE}", None),
+        ("PATCH", f"/api/workspaces/{WORKSPACE}", {"paused": True}),
+        ("POST", "/api/dead-letters/redrive", None),
+    ],
+)
+def test_what_manages_a_workspace_demands_admin(
+    api: Caller, method: str, path: str, body: Any
+) -> None:
+    assert api.call(method, path, body).status == 403
+    assert (
+        api.call(method, path, body, key=api.make_key(operations=(Operation.ADMIN,))).status == 200
+    )
+
+
+def test_an_admin_manages_no_other_workspace_and_not_the_whole_deployment(api: Caller) -> None:
+    admin = api.make_key(operations=(Operation.ADMIN,))
+
+    for other in ("elsewhere", "*", "%2A", WORKSPACE.upper()):
+        for method, body in (("GET", None), ("PATCH", {"paused": True})):
+            assert api.call(method, f"/api/workspaces/{other}", body, key=admin).status == 403
+    assert api.tasks.settings == {}
