@@ -23,6 +23,7 @@ from nightdesk.domain.model import (
     StopReason,
     Usage,
 )
+from nightdesk.domain.recovery import MAX_HOPS
 from nightdesk.domain.session import EntryKind
 from nightdesk.domain.task import LEASE, Limits, TaskStatus
 from nightdesk.services.run_session import run_session
@@ -435,18 +436,41 @@ def test_a_session_is_handed_over_and_goes_on_with_each_step_once(world: World) 
     ]
 
 
-def test_a_session_that_makes_no_step_in_a_whole_invocation_ends(world: World) -> None:
+@pytest.mark.parametrize(("minutes", "status"), [(1, TaskStatus.PENDING), (14, TaskStatus.FAILED)])
+def test_a_session_that_makes_no_step_in_a_whole_invocation_ends(
+    world: World, minutes: int, status: TaskStatus
+) -> None:
     world.submit(origin=ORIGIN)
+    world.tasks.tasks["t-1"] = replace(world.task(), timeout_ms=1_800_000)
 
     def hangs(request: ModelRequest, control: CallControl) -> ModelTurn:
-        world.clock.advance(61 * SECOND)
+        world.clock.advance(timedelta(minutes=minutes))
+        world.tasks.heartbeat(world.task(), lease_until=world.clock.now() + LEASE)
         assert control._aborted.wait(timeout=5), "the watch did not cut the call"
         raise CallAbortedError("cut")
 
     world.model.will(hangs)
-    world.run(for_at_most=60 * SECOND)
+    world.run(for_at_most=timedelta(minutes=minutes))
+
+    assert world.task().status is status
+    assert code(world) is (ErrorCode.NO_PROGRESS if status is TaskStatus.FAILED else None)
+
+
+def test_a_session_that_is_handed_over_for_ever_ends(world: World) -> None:
+    world.submit(origin=ORIGIN)
+    world.tasks.tasks["t-1"] = replace(world.task(), timeout_ms=1_800_000)
+
+    def hangs(request: ModelRequest, control: CallControl) -> ModelTurn:
+        world.clock.advance(10 * SECOND)
+        assert control._aborted.wait(timeout=5), "the watch did not cut the call"
+        raise CallAbortedError("cut")
+
+    while world.task().status is TaskStatus.PENDING:
+        world.model.will(hangs)
+        world.run(for_at_most=10 * SECOND)
 
     assert (world.task().status, code(world)) == (TaskStatus.FAILED, ErrorCode.NO_PROGRESS)
+    assert world.task().hops == MAX_HOPS
 
 
 # Crashes --------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class HeldTask:
     ) -> None:
         self.task = task
         self.steps_here = 0
+        self.held_since = clock.now()
         self._tasks = tasks
         self._clock = clock
         self._hand_over_at = hand_over_at

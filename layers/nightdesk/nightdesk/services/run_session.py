@@ -56,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 #: What one answer may have at most; also what is set aside for it in the budget.
 MAX_OUTPUT_TOKENS = 8_192
+#: An invocation that had a task for this long and finished no step is no accident.
+ENOUGH_FOR_A_STEP = timedelta(minutes=5)
 #: A token is rarely shorter than this many characters: an upper bound for what is set aside.
 _CHARACTERS_PER_TOKEN = 2
 
@@ -446,7 +448,7 @@ def _release_for(
         case CancelRequestedError():
             return Release(status=TaskStatus.CANCELLED), at_once
         case HandOverError():
-            return _handed_over(held), at_once
+            return _handed_over(held, now), at_once
         case TryLaterError():
             wait = reason.retry_after
             later = Release(status=TaskStatus.PENDING, continuing=True, run_after=now + wait)
@@ -460,9 +462,9 @@ def _release_for(
             return _failed(held, TaskError(ErrorCode.EXECUTION_ERROR, str(reason))), at_once
 
 
-def _handed_over(held: HeldTask) -> Release:
+def _handed_over(held: HeldTask, now: datetime) -> Release:
     """Go on in another invocation, unless that would go on for ever."""
-    if held.steps_here == 0:
+    if held.steps_here == 0 and now - held.held_since >= ENOUGH_FOR_A_STEP:
         nothing = "No step was finished within one whole invocation"
         return _failed(held, TaskError(ErrorCode.NO_PROGRESS, nothing))
     if held.task.hops >= MAX_HOPS:

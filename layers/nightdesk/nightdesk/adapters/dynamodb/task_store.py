@@ -111,7 +111,8 @@ class DynamoTaskStore(TaskReads):
                 self._await(transaction, awaited, task)
 
         try:
-            transact(request_token("create", task.id, task.created_at), fill)
+            token = request_token("create", task, origin, seen_key, [a.id for a in awaits])
+            transact(token, fill)
         except ConditionFailed as error:
             if awaits and self.get(task.id) is None:
                 raise ConditionFailedError("a dependency has ended") from error
@@ -269,7 +270,7 @@ class DynamoTaskStore(TaskReads):
             if origin is not None:
                 transaction.save(origin_item(origin, retention=self._retention))
 
-        self._commit_as_read(request_token("edit", task.id, task.updated_at, now), fill)
+        self._commit_as_read(request_token("edit", task.fence, task.run, new, origin), fill)
         return new
 
     def start_new_run(self, task: Task, *, now: datetime) -> Task:
@@ -330,7 +331,8 @@ class DynamoTaskStore(TaskReads):
                 condition=SessionLogItem.entry.does_not_exist(),
             )
 
-        self._commit_as_read(request_token("mail", task.id, task.run, new.inbox, text, now), fill)
+        token = request_token("mail", task.id, task.run, new.inbox, kind, text, by, now)
+        self._commit_as_read(token, fill)
         return new
 
     def dependants_settled(self, task: Task) -> None:

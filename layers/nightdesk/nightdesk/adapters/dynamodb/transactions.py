@@ -127,13 +127,22 @@ def batch_get(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _code(error: PynamoDBException) -> str:
-    return str(error.cause_response_code or type(error.cause).__name__)
+    return _response_code(error) or type(error.cause).__name__
+
+
+def _response_code(error: PynamoDBException) -> str:
+    """DynamoDB's own code for the failure; "" when it did not answer at all.
+
+    PynamoDB's `cause_response_code` breaks on an error without an answer, whose `response` is None.
+    """
+    response = getattr(error.cause, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
 
 
 def _condition_failed(error: PynamoDBException) -> bool:
     if isinstance(error, TransactWriteError):
         return any(r and r.code == "ConditionalCheckFailed" for r in error.cancellation_reasons)
-    return bool(error.cause_response_code == "ConditionalCheckFailedException")
+    return _response_code(error) == "ConditionalCheckFailedException"
 
 
 def _failed_items(error: PynamoDBException) -> tuple[Mapping[str, Any], ...]:
@@ -146,8 +155,8 @@ def _failed_items(error: PynamoDBException) -> tuple[Mapping[str, Any], ...]:
 def _may_pass(error: PynamoDBException) -> bool:
     if isinstance(error, TransactWriteError) and error.cancellation_reasons:
         codes = {r.code for r in error.cancellation_reasons if r}
-        return bool(codes) and codes <= _RETRYABLE | {"ThrottlingError"}
-    if error.cause_response_code:
-        return error.cause_response_code in _RETRYABLE
+        return bool(codes) and codes <= _RETRYABLE
+    if code := _response_code(error):
+        return code in _RETRYABLE
     # No answer at all: refused, cut or timed out.
     return isinstance(error.cause, BotoCoreError)
