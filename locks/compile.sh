@@ -16,3 +16,5 @@ done
 # Only what is named: the rest of the SDK's dependencies is never imported by the function.
 lock a2a --group a2a --no-deps
 echo uv | lock uv -
+# Lambda's python alone, in the versions that the tests use; sam reads it from the function's folder.
+.venv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --python-platform aarch64-manylinux_2_28 --constraint locks/dev.txt --group a2a-stream --output-file functions/a2a_stream/requirements.txt

@@ -28,9 +28,9 @@ from a2a.types import (
 from a2a.utils.errors import A2AError, TaskNotFoundError, UnsupportedOperationError
 from google.protobuf.json_format import MessageToDict
 
-from local.a2a_stream import streaming_app
 from nightdesk.a2a.app import A2aSettings
 from nightdesk.a2a.events import TaskEvents, place_in
+from nightdesk.a2a.streaming_server import streaming_app
 from nightdesk.domain.errors import InvalidInputError
 from tests.a2a.world import AGENT, REST, RPC, World
 

@@ -71,6 +71,7 @@ class Fault(Enum):
     KILL_AFTER = "killed after it took effect"
     REFUSED = "refused: throttled or down, without effect"
     LOST_ANSWER = "its answer lost after it took effect"
+    LOST_FOR_LONG = "its answers lost, of repetitions too, after it took effect"
     STALE = "answered by an index as of an earlier moment"
     VERY_STALE = "answered by an index as of the very beginning"
 
@@ -568,7 +569,7 @@ class _Guarded:
         if fault is Fault.REFUSED:
             raise UnavailableError("refused")
         answer = call()
-        if fault is Fault.LOST_ANSWER:
+        if fault in (Fault.LOST_ANSWER, Fault.LOST_FOR_LONG):
             raise UnavailableError("no answer")
         if fault is Fault.KILL_AFTER:
             self._strand.die()

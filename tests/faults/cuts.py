@@ -92,6 +92,8 @@ def cuts_of(call: str, kinds: tuple[Cut, ...]) -> Iterator[Cut]:
     """What can go wrong with this call."""
     at = call.partition(": ")[2]
     for kind in kinds:
+        if kind is Fault.LOST_FOR_LONG and not at.startswith("dynamodb."):
+            continue
         if kind in (Fault.STALE, Fault.VERY_STALE) and at not in _READS_OF_AN_INDEX:
             continue
         if at == "model.converse" and kind not in (Fault.KILL_BEFORE, DELIVER_AGAIN):

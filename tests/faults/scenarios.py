@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 from nightdesk.domain.errors import ConflictError, TaskNotFoundError, UnavailableError
 from nightdesk.domain.intents import ASK
@@ -69,12 +70,9 @@ def until_answered(region: Region, name: str, request: Ask) -> None:
 
 
 def event(region: Region, number: int = 1, **fields: object) -> None:
-    """A poller imports the event of an issue."""
-    until_answered(
-        region,
-        "event",
-        lambda ports: create_from_event(number, ports, **fields),  # type: ignore[arg-type]
-    )
+    """A poller imports the event of an issue. The attempts suffice for all that may be lost."""
+    wanted: dict[str, Any] = {"max_attempts": 5, **fields}
+    until_answered(region, "event", lambda ports: create_from_event(number, ports, **wanted))
 
 
 def deliver(region: Region) -> Invocation | None:

@@ -24,6 +24,8 @@ WILDCARDS_THAT_AWS_DEMANDS = {
 }
 #: Read by Powertools itself.
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
+#: Read by Lambda and by the Lambda Web Adapter, in functions that stream.
+LAMBDA = {"AWS_LAMBDA_EXEC_WRAPPER", "AWS_LWA_INVOKE_MODE"}
 #: The executor reads what anyone may have written: it must hold nothing that GitHub accepts.
 UNTRUSTED_ROLE = "ExecutorRole"
 FORBIDDEN_TO_THE_UNTRUSTED = ("Github", "Access", "Webhook", "iam:", "sts:", "secretsmanager:")
@@ -298,7 +300,7 @@ def settings_are_known_to_the_code(stack: Stack) -> Iterator[str]:
     read_settings(Recorder())
     for name in stack.of_type("AWS::Lambda::Function"):
         for variable in stack.variables(name):
-            if variable not in read and variable not in POWERTOOLS:
+            if variable not in read and variable not in POWERTOOLS | LAMBDA:
                 yield f"{name}: nightdesk.config does not read {variable}"
 
 
@@ -361,7 +363,7 @@ RULES: tuple[Rule, ...] = (
 def _environment(stack: Stack, function: str) -> dict[str, str]:
     """A function's variables with the parameters' defaults; deployed names become their ids."""
     return {
-        name: str(value["Ref"] if isinstance(value, Mapping) else value)
+        name: str(value.get("Ref", "deployed") if isinstance(value, Mapping) else value)
         for name, given in stack.variables(function).items()
         for value in (stack.default(given),)
     }

@@ -133,9 +133,10 @@ def imported_names(folder: Path) -> Iterator[str]:
 
 def test_the_layer_holds_everything_that_is_imported(built: Path) -> None:
     package = built / "NightdeskLayer" / "python"
-    of_a2a = built / "A2aLayer" / "python"
+    # What two functions have for themselves: a layer, and requirements beside the handler.
+    others = (built / "A2aLayer" / "python", built / "A2aStreamFunction")
     shipped = {
-        path.name.partition(".")[0] for folder in (package, of_a2a) for path in folder.iterdir()
+        path.name.partition(".")[0] for folder in (package, *others) for path in folder.iterdir()
     }
     beside_handlers = {path.stem for path in (ROOT / "functions").rglob("*.py")}
     imported = {*imported_names(package / "nightdesk"), *imported_names(ROOT / "functions")}

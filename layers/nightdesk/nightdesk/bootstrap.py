@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
     from nightdesk.services.poll_repositories import PollerPorts
     from nightdesk.services.publish_intents import PublisherPorts
+    from nightdesk.services.receive_webhook import WebhookPorts
 
 
 @cache
@@ -177,6 +178,38 @@ def poller() -> "PollerPorts":
         settings=PollerSettings(
             repos=known.github_polling_repos,
             interval=known.github_polling_interval,
+            workspace_id=known.default_workspace_id,
+            default_triggers=parse_default_triggers(known.default_triggers),
+            own_account_ids=known.github_own_account_ids,
+            allowed_bot_ids=known.github_allowed_bot_ids,
+        ),
+    )
+
+
+@cache
+def github_webhook() -> "WebhookPorts":
+    from nightdesk.adapters.github.webhooks import read_delivery
+    from nightdesk.adapters.specialist_files import SpecialistFiles
+    from nightdesk.adapters.sqs import SqsWakeUps
+    from nightdesk.domain.trigger import parse_default_triggers
+    from nightdesk.services.receive_webhook import WebhookPorts, WebhookSettings
+
+    known, clock = settings(), SystemClock()
+    secrets = _secrets(clock)
+    names = (
+        known.github_webhook_secret_parameter,
+        known.github_webhook_secret_previous_parameter,
+    )
+    return WebhookPorts(
+        tasks=_task_store(),
+        specialists=SpecialistFiles(_specialists_dir()),
+        wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
+        clock=clock,
+        dice=SystemDice(),
+        secrets=lambda: tuple(secrets.read(name) for name in names),
+        read_delivery=read_delivery,
+        settings=WebhookSettings(
+            repos=f"{known.github_webhook_repos},{known.github_polling_repos}",
             workspace_id=known.default_workspace_id,
             default_triggers=parse_default_triggers(known.default_triggers),
             own_account_ids=known.github_own_account_ids,

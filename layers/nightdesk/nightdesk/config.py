@@ -51,6 +51,9 @@ class Settings:
     github_polling_interval: timedelta
     github_own_account_ids: frozenset[int]
     github_allowed_bot_ids: frozenset[int]
+    github_webhook_repos: str
+    github_webhook_secret_parameter: str
+    github_webhook_secret_previous_parameter: str
     github_read_token_parameter: str
     github_write_token_parameter: str
     model_provider: str
@@ -142,6 +145,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ),
         github_own_account_ids=ids("GITHUB_OWN_ACCOUNT_IDS"),
         github_allowed_bot_ids=ids("GITHUB_ALLOWED_BOT_IDS"),
+        github_webhook_repos=text("GITHUB_WEBHOOK_REPOS"),
+        github_webhook_secret_parameter=text("GITHUB_WEBHOOK_SECRET_PARAMETER"),
+        github_webhook_secret_previous_parameter=text("GITHUB_WEBHOOK_SECRET_PREVIOUS_PARAMETER"),
         github_read_token_parameter=text("GITHUB_READ_TOKEN_PARAMETER"),
         github_write_token_parameter=text("GITHUB_WRITE_TOKEN_PARAMETER"),
         model_provider=one_of("NIGHTDESK_MODEL_PROVIDER", "auto", MODEL_PROVIDERS),

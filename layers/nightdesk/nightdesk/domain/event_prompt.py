@@ -12,6 +12,10 @@ from nightdesk.domain.untrusted_text import fence_rule, fenced, without_hidden_t
 #: GitHub allows 65,536; a session that needs the rest reads it with its tool.
 BODY_CHARACTERS = 40_000
 COMMENT_CHARACTERS = 20_000
+#: GitHub's own limits are 256 for a title, 50 for a label and 100 labels.
+TITLE_CHARACTERS = 1_000
+LABEL_CHARACTERS = 100
+LABELS = 100
 _CUT_NOTICE = "\n[... the rest is left out here; read_issue shows it]"
 
 
@@ -57,10 +61,10 @@ def _issue_text(event: GithubEvent, facts: IssueFacts) -> str:
     ).visible()
     cut = _cut(visible.body, BODY_CHARACTERS)
     return IssueText(
-        title=visible.title,
+        title=_cut(visible.title, TITLE_CHARACTERS),
         body=cut,
-        author=visible.author,
-        labels=visible.labels,
+        author=visible.author[:LABEL_CHARACTERS],
+        labels=tuple(label[:LABEL_CHARACTERS] for label in visible.labels[:LABELS]),
         kind=visible.kind,
     ).to_text()
 

@@ -94,6 +94,18 @@ class IssueFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What a webhook brought: the event in the feed's form, and the issue as it is now.
+
+    Without `item` it is of no kind that could start anything.
+    """
+
+    repo: Repository
+    item: FeedEvent | None = None
+    facts: IssueFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostedComment:
     """A comment on GitHub."""
 

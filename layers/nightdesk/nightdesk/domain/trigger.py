@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,11 @@ from nightdesk.domain.specialist import READING_TOOLS, EventTrigger, Specialist,
 MARKER_START = "<!-- nightdesk "
 #: Who may give commands in comments.
 MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+
+#: GitHub reports what was given with an object (labels, assignees, reviewers) as events of their
+#: own, a moment after `opened`; within this time they count as the opening.
+OPENING = timedelta(seconds=5)
+_WITH_OPENING = frozenset({"labeled", "assigned", "review_requested"})
 
 # Ids of tasks are made in this name space; changing it would start every known event once more.
 _TASKS = uuid.UUID("6f5e6d0a-5b0e-5c4f-9d53-3d0d2f6c7a11")
@@ -40,6 +45,7 @@ class Skip(StrEnum):
     GONE = "gone"
     TRANSFERRED = "transferred"
     OTHER_REPOSITORY = "other_repository"
+    NOT_CONFIGURED = "not_configured"
     ALREADY_STARTED = "already_started"
     DEFERRED = "deferred"
     RATE_LIMITED = "rate_limited"
@@ -87,20 +93,22 @@ def event_of_feed(item: FeedEvent, repo: Repository) -> GithubEvent | None:
                 return _pull_request(item, repo)
             case _:
                 return None
-    except (KeyError, TypeError, ValueError):  # a payload that GitHub has trimmed once more
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        # A payload that GitHub has trimmed once more, or is none of GitHub's.
         return None
 
 
 def _issues(item: FeedEvent, repo: Repository) -> GithubEvent:
     action, issue = str(item.payload["action"]), item.payload["issue"]
-    label = str((item.payload.get("label") or {}).get("name", ""))
+    label = _label_of(item.payload)
+    facet = "opened" if _is_opening(issue, action) else action
     return GithubEvent(
         event="issues",
         action=action,
         repo=repo,
         number=int(issue["number"]),
         subject_id=int(issue["id"]),
-        key=issue_key(int(issue["id"]), action, label=label, moment=_moment(issue, action)),
+        key=issue_key(int(issue["id"]), facet, label=label, moment=_moment(issue, action)),
         actor=item.actor,
         actor_association=_association_of(item.actor, issue),
         label=label,
@@ -127,17 +135,20 @@ def _pull_request(item: FeedEvent, repo: Repository) -> GithubEvent:
     action, pull = str(item.payload["action"]), item.payload["pull_request"]
     head = str(pull["head"]["sha"])
     # The feed's pull request carries no times, hence that of the event for what may come again.
-    moment = item.created_at.isoformat()
+    moment = item.created_at.astimezone(UTC).isoformat(timespec="seconds")
+    label = _label_of(item.payload)
+    facet = "opened" if _is_opening(pull, action) else action
     return GithubEvent(
         event="pull_request",
         action=action,
         repo=repo,
         number=int(pull["number"]),
         subject_id=int(pull["id"]),
-        key=pull_request_key(int(pull["id"]), action, head_sha=head, moment=moment),
+        key=pull_request_key(int(pull["id"]), facet, head_sha=head, label=label, moment=moment),
         actor=item.actor,
         kind="pull_request",
         head_sha=head,
+        label=label,
     )
 
 
@@ -155,11 +166,31 @@ def comment_key(comment_id: int, action: str, *, moment: str = "") -> str:
     return f"comment:{comment_id}:{action}{suffix}"
 
 
-def pull_request_key(pull_id: int, action: str, *, head_sha: str, moment: str = "") -> str:
-    """`pr:{id}:head:{sha}`: opened, pushed to or made ready, a head is worked on once."""
+def pull_request_key(
+    pull_id: int, action: str, *, head_sha: str, label: str = "", moment: str = ""
+) -> str:
+    """`pr:{id}:head:{sha}`: opened, pushed to or made ready, a head is worked on once.
+
+    Closed and reopened it is once for each head too: the feed does not tell when that happened.
+    """
     if action in {"opened", "synchronize", "ready_for_review"}:
         return f"pr:{pull_id}:head:{head_sha}"
-    return f"pr:{pull_id}:{action}:{moment}"
+    if action in {"closed", "reopened"}:
+        return f"pr:{pull_id}:{action}:{head_sha}"
+    facet = f"{action}:{label}" if label else action
+    return f"pr:{pull_id}:{facet}:{moment}"
+
+
+def _label_of(payload: Mapping[str, Any]) -> str:
+    return str((payload.get("label") or {}).get("name", ""))
+
+
+def _is_opening(written: Mapping[str, Any], action: str) -> bool:
+    """Whether the event only repeats what the object was opened with: one task, not four."""
+    created, updated = written.get("created_at"), written.get("updated_at")
+    if action not in _WITH_OPENING or not created or not updated:
+        return False
+    return moment_of(str(updated)) - moment_of(str(created)) <= OPENING
 
 
 def _moment(issue: Mapping[str, Any], action: str) -> str:

@@ -5,12 +5,13 @@ derived from the event, so that a second import creates nothing.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nightdesk.domain.concurrency import group_of, supersedes_older
 from nightdesk.domain.errors import TransientError, UnavailableError
 from nightdesk.domain.event_prompt import task_prompt, task_title
-from nightdesk.domain.github_ports import EventSource, GithubNotFoundError, IssueFacts
+from nightdesk.domain.github_ports import GithubNotFoundError, IssueFacts
 from nightdesk.domain.ports import Clock, Dice, TaskStore, WakeUps
 from nightdesk.domain.specialist import EventTrigger, Specialist, SpecialistSet
 from nightdesk.domain.task import Origin, Target, Task, Trigger, TriggerSource
@@ -45,7 +46,6 @@ class ImportRules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPorts:
     tasks: TaskStore
-    source: EventSource
     wake_ups: WakeUps
     clock: Clock
     dice: Dice
@@ -59,11 +59,17 @@ class Imported:
     skip: Skip | None = None
 
 
-def import_event(event: GithubEvent, rules: ImportRules, ports: ImportPorts) -> Imported:
+def import_event(
+    event: GithubEvent,
+    facts_of: Callable[[], IssueFacts],
+    rules: ImportRules,
+    ports: ImportPorts,
+) -> Imported:
     """Create the event's tasks and wake the executors.
 
-    The issue is read as it is now before anything is decided on it: the feed's copy may be old,
-    trimmed or forged, and is not used.
+    `facts_of` tells what the issue is now, and is asked only if something may start. The poller
+    reads the issue anew, because the feed's copy may be old or trimmed; the webhook has it in
+    the payload that GitHub has just signed.
 
     Raises:
         TryLaterError, UnavailableError, PermanentError: GitHub or the store did not answer;
@@ -77,7 +83,7 @@ def import_event(event: GithubEvent, rules: ImportRules, ports: ImportPorts) -> 
     if not starters:
         return Imported((), Skip.NO_TRIGGER)
     try:
-        facts = ports.source.issue(event.repo.full_name, event.number)
+        facts = facts_of()
     except GithubNotFoundError:
         return Imported((), Skip.GONE)
     if refusal := state_refusal(event, facts):
@@ -102,7 +108,10 @@ def _start(
             created.setdefault(task_id_of(rules.workspace_id, event, specialist.id))
         else:
             refusals.append(Skip.ALREADY_STARTED)
-    return Imported(tuple(created), None if created else refusals[0])
+    if created:
+        return Imported(tuple(created))
+    exists = Skip.ALREADY_STARTED in refusals
+    return Imported((), Skip.ALREADY_STARTED if exists else refusals[0])
 
 
 def _refusal(

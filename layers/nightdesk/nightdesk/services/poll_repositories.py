@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from nightdesk.domain.errors import (
@@ -23,6 +24,7 @@ from nightdesk.domain.errors import (
     TryLaterError,
 )
 from nightdesk.domain.github_ports import (
+    EventSource,
     FeedEvent,
     FeedPage,
     PollState,
@@ -64,6 +66,7 @@ class PollerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollerPorts(ImportPorts):
+    source: EventSource
     states: PollStates
     specialists: Specialists
     settings: PollerSettings
@@ -326,7 +329,8 @@ class _Poll:
         event = event_of_feed(item, repo)
         if event is None:
             return Skip.UNSUPPORTED
-        return import_event(event, self._rules, self._ports).skip
+        facts_of = partial(self._ports.source.issue, repo.full_name, event.number)
+        return import_event(event, facts_of, self._rules, self._ports).skip
 
     def _count(self, skip: Skip | None) -> None:
         if skip is None:

@@ -59,10 +59,14 @@ def issue_of(data: Any) -> IssueFacts:
         state=str(data.get("state") or ""),
         author=account_of(data.get("user")),
         author_association=str(data.get("author_association") or "NONE"),
-        labels=tuple(label_name(label) for label in data.get("labels") or ()),
+        labels=_labels_of(data.get("labels")),
         url=str(data.get("html_url") or ""),
         is_pull_request="pull_request" in data,
     )
+
+
+def _labels_of(labels: Any) -> tuple[str, ...]:
+    return tuple(label_name(label) for label in labels) if isinstance(labels, list) else ()
 
 
 def label_name(label: Any) -> str:
@@ -78,7 +82,7 @@ def feed_event_of(data: Any) -> FeedEvent | None:
     return FeedEvent(
         id=str(data["id"]),
         type=str(data.get("type") or ""),
-        created_at=_moment(data.get("created_at")),
+        created_at=moment_of_json(data.get("created_at")),
         actor=account_of(data.get("actor")),
         repo_id=_number(repo.get("id")) if isinstance(repo, dict) else 0,
         payload=payload if isinstance(payload, dict) else {},
@@ -100,7 +104,8 @@ def _number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _moment(value: Any) -> datetime:
+def moment_of_json(value: Any) -> datetime:
+    """A time of GitHub's; long ago for none."""
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
