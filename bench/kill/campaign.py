@@ -101,7 +101,7 @@ class Campaign:
         self._others = others
         self._publisher = publisher
         self._records = Records(folder / "records.jsonl")
-        self._random = random.Random(plan.seed)  # noqa: S311 - to be repeatable
+        self._random = random.Random(plan.seed)
         self._tally = Tally()
         self._store: DynamoTaskStore = stage.store()
         self._wake_ups = stage.wake_ups()
@@ -177,6 +177,8 @@ class Campaign:
                     self._holding.pop(event["pid"], None)
                 case "answered":
                     self._message.pop(event["pid"], None)
+                case _:
+                    pass  # what the report counts
 
     # Tasks -----------------------------------------------------------------------------------
 
@@ -270,7 +272,7 @@ class Campaign:
             seq = int(item.entry.partition("#")[2])
             line = JournalLine(seq, item.kind, int(item.fence), item.at, item.document)
             found.setdefault(item.task_id, []).append(line)
-        return {task_id: sorted(lines, key=lambda l: l.seq) for task_id, lines in found.items()}
+        return {task_id: sorted(lines, key=_by_number) for task_id, lines in found.items()}
 
     def _facts(self, journals: Mapping[str, list[JournalLine]]) -> Iterator[TaskFacts]:
         tasks = {item.id: task_of(item) for item in TaskItem.scan(consistent_read=True)}
@@ -303,6 +305,10 @@ class Campaign:
             QueueUrl=self._stage.dead_letters_url, AttributeNames=[name]
         )
         return int(answer["Attributes"][name])
+
+
+def _by_number(line: JournalLine) -> int:
+    return line.seq
 
 
 def _seconds(moment: datetime) -> float:

@@ -197,10 +197,13 @@ def log_of_errors(folder: Path) -> list[str]:
     """The error lines of all processes of a folder: defects, or an emulator that broke."""
     found: list[str] = []
     for log in sorted(folder.glob("*.log")):
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            if '"level":"ERROR"' in line or line.startswith("Traceback"):
-                found.append(f"{log.stem}: {_short(line)}")
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        found += [f"{log.stem}: {_short(line)}" for line in lines if _is_error(line)]
     return found
+
+
+def _is_error(line: str) -> bool:
+    return '"level":"ERROR"' in line or line.startswith("Traceback")
 
 
 def _short(line: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from nightdesk.domain.model import (
+    Block,
     CallControl,
     ModelRequest,
     ModelTier,
@@ -47,6 +48,7 @@ class ScriptedModel:
         while time.monotonic() < end:
             control.check()
             time.sleep(_LOOK_EVERY_SECONDS)
+        content: list[Block]
         if step > self._steps:
             content = [{"text": f"All {self._steps} steps are done."}]
             stop = StopReason.END_TURN

@@ -89,7 +89,10 @@ def client(environment: Mapping[str, str], service: str) -> Any:
 @contextlib.contextmanager
 def embedded_stage(*, slots: int = 2, settings: Mapping[str, str] | None = None) -> Iterator[Stage]:
     """A cloud of its own, in memory; it is gone with everything in it when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="nightdesk-bench-") as name, contextlib.ExitStack() as s:
+    with (
+        tempfile.TemporaryDirectory(prefix="nightdesk-bench-") as name,
+        contextlib.ExitStack() as s,
+    ):
         folder = Path(name)
         children = Children(folder)
         s.callback(children.end_all)
