@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -33,6 +37,7 @@ from nightdesk.a2a.events import TaskEvents, place_in
 from nightdesk.a2a.streaming_server import streaming_app
 from nightdesk.domain.errors import InvalidInputError
 from tests.a2a.world import AGENT, REST, RPC, World
+from tests.handlers import ROOT
 
 PACE = timedelta(milliseconds=10)
 
@@ -363,3 +368,48 @@ def test_a_place_is_a_run_and_a_sequence(text: str) -> None:
     with pytest.raises(InvalidInputError):
         place_in(text)
     assert place_in(" 2-17 ") == (2, 17)
+
+
+# The function that streams ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def started() -> Iterator[str]:
+    """functions/a2a_stream as Lambda starts it, with nothing behind it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    tables = ("tasks", "origins", "session_log", "outbox", "access", "limits", "conversations")
+    environment = {f"{name.upper()}_TABLE": name for name in tables} | {
+        "PATH": str(Path(sys.executable).parent),
+        "PYTHONPATH": str(ROOT / "layers" / "nightdesk"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SPECIALISTS_DIR": str(ROOT / "specialists"),
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_LWA_PORT": str(port),
+    }
+    folder = ROOT / "functions" / "a2a_stream"
+    process = subprocess.Popen(["/bin/sh", "start.sh"], cwd=folder, env=environment)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                httpx.get(url)
+                break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_the_function_that_streams_starts_and_says_that_it_does(started: str) -> None:
+    card = httpx.get(f"{started}/a2a/issue-enricher/.well-known/agent-card.json").json()
+
+    assert card["capabilities"]["streaming"] is True
+    assert card["supportedInterfaces"][0]["url"] == (
+        f"https://{started.removeprefix('http://')}/a2a/issue-enricher"
+    )
+    assert httpx.post(f"{started}/a2a/issue-enricher", json={}).status_code == 401

@@ -49,6 +49,10 @@ class A2aSettings:
     default_agent: str = ""
     scheme: str = "https"
 
+    def base_url(self, origin: str) -> str:
+        """Scheme and host under which this deployment is known, without a trailing slash."""
+        return self.public_url.rstrip("/") or f"{self.scheme}://{origin}"
+
 
 class A2aApp:
     """One deployment's A2A routes, as a function from event to answer."""
@@ -86,14 +90,8 @@ class A2aApp:
             return _not_allowed("GET, HEAD")
         if not agent_id:
             raise AgentNotFoundError("Agent not found")
-        card = self._operations.card(agent_id, self.base_url(request))
+        card = self._operations.card(agent_id, self._settings.base_url(request.origin))
         return self._cards.answer(card, request)
-
-    def base_url(self, request: HttpRequest) -> str:
-        """Scheme and host under which this deployment is known, without a trailing slash."""
-        if self._settings.public_url:
-            return self._settings.public_url.rstrip("/")
-        return f"{self._settings.scheme}://{request.origin}"
 
     # A2A -------------------------------------------------------------------------------------
 
@@ -139,7 +137,7 @@ class A2aApp:
         return Call(
             key=key,
             agent_id=agent_id,
-            base_url=self.base_url(request),
+            base_url=self._settings.base_url(request.origin),
             idempotency_key=request.idempotency_key,
             extensions=frozenset(
                 get_requested_extensions([request.header(HTTP_EXTENSION_HEADER) or ""])

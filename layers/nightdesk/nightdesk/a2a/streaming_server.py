@@ -189,13 +189,16 @@ def _call(context: ServerCallContext) -> Call:
 class _Contexts(ServerCallContextBuilder):
     """The SDK's context of a request: who calls, as `_Authenticated` found out."""
 
+    def __init__(self, settings: A2aSettings) -> None:
+        self._settings = settings
+
     def build(self, request: Request) -> ServerCallContext:
         headers = dict(request.headers)
         headers.setdefault("a2a-version", request.query_params.get("A2A-Version", ""))
         call = Call(
             key=request.scope["nightdesk.key"],
             agent_id=request.path_params["agent_id"],
-            base_url=str(request.base_url).rstrip("/"),
+            base_url=self._settings.base_url(request.headers.get("host", "")),
             idempotency_key=headers.get("idempotency-key"),
         )
         return ServerCallContext(state={"headers": headers, "call": call})
@@ -229,7 +232,7 @@ def streaming_app(
     operations: Operations, settings: A2aSettings, *, pace: timedelta = PACE
 ) -> Starlette:
     """The SDK's routes for every agent, and all other routes as the function answers them."""
-    handler, contexts = StreamingHandler(operations, pace=pace), _Contexts()
+    handler, contexts = StreamingHandler(operations, pace=pace), _Contexts(settings)
     rest = create_rest_routes(handler, contexts, path_prefix="/a2a/{agent_id}/v1")
     routes = [route for route in rest if isinstance(route, Route)]
     for url in ("/a2a/{agent_id}", "/a2a/{agent_id}/"):
