@@ -45,11 +45,6 @@ def test_the_shortest_scenario_survives_each_single_cut_on_the_wire(make_region:
     assert not failures, "\n".join(failures[:10])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="PynamoDB's cause_response_code breaks on a botocore timeout; remove with its mending",
-)
 def test_answers_that_stay_away_for_long_lose_and_repeat_nothing(make_region: Make) -> None:
     kinds = (Fault.LOST_FOR_LONG,)
 
