@@ -182,6 +182,7 @@ def poller() -> "PollerPorts":
             default_triggers=parse_default_triggers(known.default_triggers),
             own_account_ids=known.github_own_account_ids,
             allowed_bot_ids=known.github_allowed_bot_ids,
+            mention_handle=known.github_mention_handle,
         ),
     )
 
@@ -214,6 +215,7 @@ def github_webhook() -> "WebhookPorts":
             default_triggers=parse_default_triggers(known.default_triggers),
             own_account_ids=known.github_own_account_ids,
             allowed_bot_ids=known.github_allowed_bot_ids,
+            mention_handle=known.github_mention_handle,
         ),
     )
 

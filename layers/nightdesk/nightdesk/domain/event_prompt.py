@@ -26,10 +26,11 @@ def task_title(event: GithubEvent, facts: IssueFacts) -> str:
     return title if len(title) <= TITLE_MAX else title[: TITLE_MAX - 1].rstrip() + "…"
 
 
-def task_prompt(event: GithubEvent, facts: IssueFacts, *, delimiter: str) -> str:
+def task_prompt(event: GithubEvent, facts: IssueFacts, *, delimiter: str, request: str = "") -> str:
     """What the session is told first: the job, the facts of the event, the text as data.
 
-    `delimiter` is drawn at random for this task (32 hexadecimal digits).
+    `request` are the words of a command. `delimiter` is drawn at random for this task (32
+    hexadecimal digits).
     """
     kind = "pull request" if event.kind == "pull_request" else "issue"
     lines = [
@@ -48,6 +49,9 @@ def task_prompt(event: GithubEvent, facts: IssueFacts, *, delimiter: str) -> str
         comment = _cut(without_hidden_text(event.text).strip(), COMMENT_CHARACTERS)
         lines += ["", "The comment that started this task:", ""]
         lines += [fenced(comment, label="comment", delimiter=delimiter)]
+    if request:
+        lines += ["", "What a member of the repository asks of you in it:", ""]
+        lines += [fenced(request, label="request", delimiter=delimiter)]
     return "\n".join(lines)
 
 

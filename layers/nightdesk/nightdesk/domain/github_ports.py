@@ -91,6 +91,7 @@ class IssueFacts:
     labels: tuple[str, ...] = ()
     url: str = ""
     is_pull_request: bool = False
+    is_draft: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

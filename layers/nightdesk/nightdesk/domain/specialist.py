@@ -64,11 +64,15 @@ EVENTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTrigger:
-    """Starts the specialist on a GitHub event. Empty `actions` or `labels` = any."""
+    """Starts the specialist on a GitHub event. Empty `actions`, `labels` or `branches` = any."""
 
     event: str
     actions: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    #: Of pull requests: patterns of the branch that they go to; whether drafts and forks count.
+    branches: tuple[str, ...] = ()
+    drafts: bool = True
+    forks: bool = True
 
 
 class ConcurrencyGroup(StrEnum):

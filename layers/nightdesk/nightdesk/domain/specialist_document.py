@@ -252,8 +252,29 @@ def _labels(key: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label.strip() for label in labels))
 
 
+def _branches(key: str, value: Any) -> tuple[str, ...]:
+    branches = [value] if isinstance(value, str) else value
+    if branches is None:
+        return ()
+    is_list = isinstance(branches, list) and 0 < len(branches) <= LABELS_MAX
+    if not is_list or not all(isinstance(b, str) and 0 < len(b) <= NAME_MAX for b in branches):
+        raise _refused(key, value, f"a list of at most {LABELS_MAX} patterns, such as release/*")
+    return tuple(dict.fromkeys(branches))
+
+
+def _flag(key: str, value: Any) -> bool:
+    if value is None or isinstance(value, bool):
+        return value is not False
+    raise _refused(key, value, "true, false")
+
+
+_FILTERS = ("actions", "labels")
+#: What only the events of a pull request tell.
+_PULL_FILTERS = ("branches", "drafts", "forks")
+
+
 def _triggers(value: Any) -> tuple[EventTrigger, ...]:
-    """`on:` as {event: {actions, labels}}, as a list of events, or as one event."""
+    """`on:` as {event: {actions, labels, …}}, as a list of events, or as one event."""
     if value is None:
         return ()
     if isinstance(value, str | list):
@@ -261,12 +282,16 @@ def _triggers(value: Any) -> tuple[EventTrigger, ...]:
     triggers = []
     for event, filters in _mapping("on", value).items():
         (name,) = _names("on", [event], tuple(EVENTS))
-        found = _known(_mapping(f"on.{name}", filters), ("actions", "labels"), f"on.{name}.")
+        allowed = _FILTERS + (_PULL_FILTERS if name == "pull_request" else ())
+        found = _known(_mapping(f"on.{name}", filters), allowed, f"on.{name}.")
         triggers.append(
             EventTrigger(
                 event=name,
                 actions=_names(f"on.{name}.actions", found.get("actions"), EVENTS[name]),
                 labels=_labels(f"on.{name}.labels", found.get("labels")),
+                branches=_branches(f"on.{name}.branches", found.get("branches")),
+                drafts=_flag(f"on.{name}.drafts", found.get("drafts")),
+                forks=_flag(f"on.{name}.forks", found.get("forks")),
             ),
         )
     return tuple(triggers)

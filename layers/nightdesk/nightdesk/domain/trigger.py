@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 from nightdesk.domain.errors import InvalidInputError
@@ -37,7 +38,11 @@ class Skip(StrEnum):
     BEFORE_WATCHING = "before_watching"
     UNSUPPORTED = "unsupported"
     NO_TRIGGER = "no_trigger"
+    UNKNOWN_SPECIALIST = "unknown_specialist"
     LABELS = "labels"
+    BRANCH = "branch"
+    DRAFT = "draft"
+    FORK = "fork"
     OWN = "own"
     BOT = "bot"
     ACTOR = "actor"
@@ -75,6 +80,10 @@ class GithubEvent:
     head_sha: str = ""
     label: str = ""
     text: str = ""
+    #: Of a pull request's own events only: the branch it goes to, and whether it comes from
+    #: another repository (a fork that is gone is one).
+    base_ref: str = ""
+    is_fork: bool = False
 
     @property
     def name(self) -> str:
@@ -149,7 +158,14 @@ def _pull_request(item: FeedEvent, repo: Repository) -> GithubEvent:
         kind="pull_request",
         head_sha=head,
         label=label,
+        base_ref=str(pull.get("base", {}).get("ref", "")),
+        is_fork=_is_fork(pull),
     )
+
+
+def _is_fork(pull: Mapping[str, Any]) -> bool:
+    head, base = pull["head"].get("repo"), pull.get("base", {}).get("repo")
+    return not (head and base) or bool(head["id"] != base["id"])
 
 
 def issue_key(issue_id: int, action: str, *, label: str = "", moment: str = "") -> str:
@@ -295,6 +311,19 @@ def wants_labels(trigger: EventTrigger, event: GithubEvent, labels: Iterable[str
         return True
     present = {event.label} if event.action == "labeled" else set(labels)
     return not present.isdisjoint(trigger.labels)
+
+
+def filter_refusal(trigger: EventTrigger, event: GithubEvent, facts: IssueFacts) -> Skip | None:
+    """Why the trigger's filters leave this event out; None = they let it pass."""
+    if not wants_labels(trigger, event, facts.labels):
+        return Skip.LABELS
+    if not trigger.drafts and facts.is_draft:
+        return Skip.DRAFT
+    if not trigger.forks and event.is_fork:
+        return Skip.FORK
+    if trigger.branches and not any(fnmatchcase(event.base_ref, b) for b in trigger.branches):
+        return Skip.BRANCH
+    return None
 
 
 # The actor gate -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from nightdesk.domain.command import Command, commands_in
 from nightdesk.domain.concurrency import group_of, supersedes_older
 from nightdesk.domain.errors import TransientError, UnavailableError
 from nightdesk.domain.event_prompt import task_prompt, task_title
@@ -20,12 +21,12 @@ from nightdesk.domain.trigger import (
     DefaultTrigger,
     GithubEvent,
     Skip,
+    filter_refusal,
     names_event,
     seen_key_of,
     state_refusal,
     task_id_of,
     triggers_of,
-    wants_labels,
 )
 from nightdesk.services.concurrency_groups import supersede_older
 
@@ -41,6 +42,8 @@ class ImportRules:
     default_triggers: tuple[DefaultTrigger, ...]
     gate: ActorGate
     source: TriggerSource
+    #: Our account's login: `@handle specialist` at the beginning of a line is a command.
+    handle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +78,10 @@ def import_event(
         TryLaterError, UnavailableError, PermanentError: GitHub or the store did not answer;
             nothing is lost when the import is repeated.
     """
-    starters = [
-        (specialist, trigger)
-        for specialist, trigger in triggers_of(rules.specialists, rules.default_triggers)
-        if names_event(trigger, event)
-    ]
+    starters = [*_commanded(event, rules), *_triggered(event, rules)]
     if not starters:
-        return Imported((), Skip.NO_TRIGGER)
+        commands = _commands(event, rules)
+        return Imported((), Skip.UNKNOWN_SPECIALIST if commands else Skip.NO_TRIGGER)
     try:
         facts = facts_of()
     except GithubNotFoundError:
@@ -91,21 +91,53 @@ def import_event(
     return _start(event, facts, starters, rules, ports)
 
 
+@dataclass(frozen=True, slots=True)
+class _Starter:
+    """What may start a specialist: a trigger, or a command (no trigger) with its words."""
+
+    specialist: Specialist
+    trigger: EventTrigger | None = None
+    words: str = ""
+
+
+def _triggered(event: GithubEvent, rules: ImportRules) -> list[_Starter]:
+    return [
+        _Starter(specialist, trigger)
+        for specialist, trigger in triggers_of(rules.specialists, rules.default_triggers)
+        if names_event(trigger, event)
+    ]
+
+
+def _commands(event: GithubEvent, rules: ImportRules) -> tuple[Command, ...]:
+    """Only of new comments: whoever edits one is not its author."""
+    is_new = event.name == "issue_comment.created"
+    return commands_in(event.text, handle=rules.handle) if is_new else ()
+
+
+def _commanded(event: GithubEvent, rules: ImportRules) -> list[_Starter]:
+    by_id = rules.specialists.by_id
+    return [
+        _Starter(by_id[command.specialist], words=command.words)
+        for command in _commands(event, rules)
+        if command.specialist in by_id
+    ]
+
+
 def _start(
     event: GithubEvent,
     facts: IssueFacts,
-    starters: list[tuple[Specialist, EventTrigger]],
+    starters: list[_Starter],
     rules: ImportRules,
     ports: ImportPorts,
 ) -> Imported:
     created: dict[str, None] = {}
     refusals: list[Skip] = []
-    for specialist, trigger in starters:
-        refusal = _refusal(event, facts, specialist, trigger, rules)
+    for starter in starters:
+        refusal = _refusal(event, facts, starter, rules)
         if refusal is not None:
             refusals.append(refusal)
-        elif _create(event, facts, specialist, rules, ports):
-            created.setdefault(task_id_of(rules.workspace_id, event, specialist.id))
+        elif _create(event, facts, starter, rules, ports):
+            created.setdefault(task_id_of(rules.workspace_id, event, starter.specialist.id))
         else:
             refusals.append(Skip.ALREADY_STARTED)
     if created:
@@ -117,26 +149,25 @@ def _start(
 def _refusal(
     event: GithubEvent,
     facts: IssueFacts,
-    specialist: Specialist,
-    trigger: EventTrigger,
+    starter: _Starter,
     rules: ImportRules,
 ) -> Skip | None:
-    if not wants_labels(trigger, event, facts.labels):
-        return Skip.LABELS
-    return rules.gate.refusal(event, facts, specialist)
+    refusal = filter_refusal(starter.trigger, event, facts) if starter.trigger else None
+    return refusal or rules.gate.refusal(event, facts, starter.specialist)
 
 
 def _create(
     event: GithubEvent,
     facts: IssueFacts,
-    specialist: Specialist,
+    starter: _Starter,
     rules: ImportRules,
     ports: ImportPorts,
 ) -> bool:
     """Put the task; False when it exists, or existed, already."""
+    specialist = starter.specialist
     target = _target(event, facts)
     task = _task(event, facts, specialist, target, rules=rules, ports=ports)
-    origin = _origin(event, facts, specialist, target, task=task, ports=ports)
+    origin = _origin(event, facts, starter, target, task=task, ports=ports)
     seen_key = seen_key_of(rules.workspace_id, event, specialist.id)
     if not ports.tasks.create(task, origin, seen_key=seen_key):
         return False
@@ -198,7 +229,7 @@ def _task(
 def _origin(
     event: GithubEvent,
     facts: IssueFacts,
-    specialist: Specialist,
+    starter: _Starter,
     target: Target,
     *,
     task: Task,
@@ -206,10 +237,10 @@ def _origin(
 ) -> Origin:
     is_author = event.actor.id == facts.author.id and not event.text
     association = event.actor_association or (facts.author_association if is_author else "NONE")
-    delimiter = ports.dice.token()
+    delimiter, specialist = ports.dice.token(), starter.specialist
     return Origin(
         task_id=task.id,
-        prompt=task_prompt(event, facts, delimiter=delimiter),
+        prompt=task_prompt(event, facts, delimiter=delimiter, request=starter.words),
         delimiter=delimiter,
         created_at=task.created_at,
         limits=replace(specialist.limits),

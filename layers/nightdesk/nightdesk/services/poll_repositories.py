@@ -62,6 +62,7 @@ class PollerSettings:
     default_triggers: tuple[DefaultTrigger, ...] = ()
     own_account_ids: frozenset[int] = frozenset()
     allowed_bot_ids: frozenset[int] = frozenset()
+    mention_handle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,6 +378,7 @@ def _rules(ports: PollerPorts) -> ImportRules:
             own_account_ids=settings.own_account_ids, allowed_bot_ids=settings.allowed_bot_ids
         ),
         source=TriggerSource.POLLING,
+        handle=settings.mention_handle,
     )
 
 

@@ -41,6 +41,7 @@ class WebhookSettings:
     default_triggers: tuple[DefaultTrigger, ...] = ()
     own_account_ids: frozenset[int] = frozenset()
     allowed_bot_ids: frozenset[int] = frozenset()
+    mention_handle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,4 +200,5 @@ def _rules(ports: WebhookPorts) -> ImportRules:
             own_account_ids=settings.own_account_ids, allowed_bot_ids=settings.allowed_bot_ids
         ),
         source=TriggerSource.WEBHOOK,
+        handle=settings.mention_handle,
     )

@@ -62,6 +62,7 @@ def issue_of(data: Any) -> IssueFacts:
         labels=_labels_of(data.get("labels")),
         url=str(data.get("html_url") or ""),
         is_pull_request="pull_request" in data,
+        is_draft=data.get("draft") is True,
     )
 
 
