@@ -83,7 +83,7 @@ environments: .venv/.done .venv-run/.done .venv-cloud/.done .venv-sam/.done
 test: ## Everything that CI checks; installs what it needs.
 	@$(MAKE) -j4 environments
 	@$(MAKE) check
-	PATH="$(LAMBDA_PATH)" .venv/bin/python -m pytest
+	PATH="$(LAMBDA_PATH)" .venv/bin/python -m pytest -n 2 --dist loadgroup
 
 prove: environments ## The long proofs, then every test ROUNDS=3 times with fresh random seeds.
 	PATH="$(LAMBDA_PATH)" .venv/bin/python -m pytest -m prove || [ $$? -eq 5 ]
