@@ -4,7 +4,7 @@ import base64
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -15,9 +15,13 @@ from nightdesk import bootstrap
 from nightdesk.adapters.dynamodb.access_store import DynamoAccessStore
 from nightdesk.adapters.dynamodb.tables import TableNames
 from nightdesk.adapters.system import SystemClock, SystemDice
-from nightdesk.domain.api_key import ApiKey
-from nightdesk.domain.task import TaskStatus
-from nightdesk.services.manage_keys import create_key, revoke_key
+from nightdesk.domain.api_key import ApiKey, Operation
+from nightdesk.domain.ports import Release
+from nightdesk.domain.session import Entry, EntryKind
+from nightdesk.domain.task import HOLD_FOR, LEASE, Hold, TaskStatus
+from nightdesk.services import retry_task
+from nightdesk.services.manage_keys import DEFAULT_OPERATIONS, create_key, revoke_key
+from nightdesk.services.settle_dependants import settle_dependants
 from tests.api.caller import TASKS, WORKSPACE, Answered, Context, answered, event_of
 from tests.api.function import FOLDER, module
 from tests.aws import REGION, TEMPLATE
@@ -107,9 +111,15 @@ def api(
     forget_wiring()
 
 
-def make_key(workspace: str) -> tuple[str, str]:
+def make_key(
+    workspace: str, operations: tuple[Operation, ...] = DEFAULT_OPERATIONS
+) -> tuple[str, str]:
     new = create_key(
-        workspace_id=workspace, access=DynamoAccessStore(), clock=SystemClock(), dice=SystemDice()
+        workspace_id=workspace,
+        operations=operations,
+        access=DynamoAccessStore(),
+        clock=SystemClock(),
+        dice=SystemDice(),
     )
     return new.text, new.key.id
 
@@ -269,3 +279,127 @@ def test_the_shipped_specialists_are_there(api: Deployed) -> None:
         s["id"] for s in listed["specialists"]
     }
     assert listed["broken"] == []
+
+
+# Chains, groups, people and workspaces, against the real store ---------------------------------
+
+
+def end(task_id: str, status: TaskStatus) -> None:
+    ports = bootstrap.api()
+    task = ports.tasks.get(task_id)
+    assert task is not None
+    ended = ports.tasks.end_unclaimed(task, status, None, now=ports.clock.now())
+    settle_dependants(ended, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
+
+
+def test_a_chain_is_stored_held_and_let_go(api: Deployed) -> None:
+    awaited = api.call("POST", TASKS, GOOD).task["id"]
+    api.wake_ups()
+    made = api.call("POST", TASKS, {**GOOD, "dependsOn": [awaited], "quoteOutputs": True})
+    assert (made.status, made.task["held"]) == (201, "dependencies")
+    assert api.requests == [
+        "dynamodb.UpdateItem",
+        "dynamodb.BatchGetItem",
+        "dynamodb.TransactWriteItems",
+    ]
+    assert api.call("GET", f"{TASKS}/{made.task['id']}").task["dependsOn"] == [awaited]
+
+    end(awaited, TaskStatus.COMPLETED)
+
+    assert api.wake_ups() == [made.task["id"]]
+    assert api.call("GET", f"{TASKS}/{made.task['id']}").task["held"] is None
+
+
+def test_a_chain_behind_a_failed_task_ends_at_once(api: Deployed) -> None:
+    failed = api.call("POST", TASKS, GOOD).task["id"]
+    end(failed, TaskStatus.FAILED)
+
+    task = api.call("POST", TASKS, {**GOOD, "dependsOn": [failed]}).task
+    unknown = api.call("POST", TASKS, {**GOOD, "dependsOn": [failed, "t-0"]})
+
+    assert (task["status"], task["error"]["code"]) == ("FAILED", "DEPENDENCY_FAILED")
+    assert failed in task["error"]["message"]
+    assert (unknown.status, unknown.error["field"]) == (400, "dependsOn")
+
+
+def test_a_newer_task_of_a_group_supersedes_the_older(api: Deployed) -> None:
+    older = api.call("POST", TASKS, {**GOOD, "concurrencyGroup": "g"}).task["id"]
+    body = {**GOOD, "concurrencyGroup": "g", "onConflict": "supersede"}
+
+    newer = api.call("POST", TASKS, body).task
+
+    shown = api.call("GET", f"{TASKS}/{older}").task
+    assert (shown["status"], shown["supersededBy"]) == ("CANCELLED", newer["id"])
+    assert (newer["status"], newer["concurrencyGroup"]) == ("PENDING", "g")
+
+
+def test_a_message_and_the_events_reach_a_running_task(api: Deployed) -> None:
+    task_id = api.call("POST", TASKS, GOOD).task["id"]
+    ports = bootstrap.api()
+    task, now = ports.tasks.get(task_id), ports.clock.now()
+    assert task is not None
+    claimed = ports.tasks.claim(
+        task,
+        ports.tasks.slots()[0],
+        message_id="m-1",
+        now=now,
+        lease_until=now + LEASE,
+        reserved_micros=0,
+    )
+    told = api.call("POST", f"{TASKS}/{task_id}/messages", {"text": "Mind the cache."})
+    listening = ports.tasks.get(task_id)
+    assert listening is not None
+    wait = {"reason": "question", "text": "Which one?"}
+    entry = Entry(task_id, 1, 1, EntryKind.WAIT, now, wait)
+    release = Release(status=TaskStatus.WAITING, entry=entry)
+    ports.tasks.release(replace(claimed, inbox=listening.inbox), release, now=now)
+
+    shown = api.call("GET", f"{TASKS}/{task_id}").task
+    events = api.call("GET", f"{TASKS}/{task_id}/events").json
+    answered_ = api.call("POST", f"{TASKS}/{task_id}/messages", {"text": "The second"})
+
+    assert (told.status, [mail.text for mail in ports.tasks.mail(claimed)]) == (
+        202,
+        ["Mind the cache.", "The second"],
+    )
+    assert shown["waitingFor"] == wait
+    assert [(e["number"], e["kind"], e["text"]) for e in events["events"]] == [
+        (1, "waiting", "question: Which one?")
+    ]
+    assert (answered_.status, answered_.task["status"]) == (202, "PENDING")
+
+
+def test_a_bulk_retry_goes_on_where_its_cursor_says(
+    api: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry_task, "BULK_PAGE", 2)
+    monkeypatch.setattr(retry_task, "BULK_PAGES", 1)
+    for _ in range(3):
+        end(api.call("POST", TASKS, GOOD).task["id"], TaskStatus.FAILED)
+    body = {"action": "retryByStatus", "status": "FAILED", "workspaceId": WORKSPACE}
+
+    first = api.call("POST", TASKS, body).json
+    rest = api.call("POST", TASKS, {**body, "cursor": first["nextCursor"]}).json
+
+    assert (first["retried"], first["more"]) == (2, True)
+    assert rest == {"success": True, "retried": 1, "more": False}
+
+
+def test_a_workspace_is_paused_and_resumed(api: Deployed) -> None:
+    admin, _ = make_key(WORKSPACE, (Operation.ADMIN,))
+    ours = f"/api/workspaces/{WORKSPACE}"
+    task_id = api.call("POST", TASKS, GOOD).task["id"]
+    paused = api.call("PATCH", ours, {"paused": True, "tasksPerDay": 9}, key=admin).json
+    tasks = bootstrap.api().tasks
+    task = tasks.get(task_id)
+    assert task is not None
+    tasks.hold(task, Hold.PAUSED, until=SystemClock().now() + HOLD_FOR)
+    api.wake_ups()
+
+    resumed = api.call("PATCH", ours, {"paused": False}, key=admin).json["workspace"]
+
+    assert paused["workspace"]["paused"] is True
+    assert (resumed["paused"], resumed["tasksPerDay"]) == (False, 9)
+    assert api.call("GET", ours, key=admin).json["workspace"] == resumed
+    assert api.wake_ups() == [task_id]
+    assert api.call("GET", f"{TASKS}/{task_id}").task["held"] is None

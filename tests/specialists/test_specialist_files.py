@@ -226,6 +226,28 @@ def test_a_word_that_yaml_1_1_reads_as_true_stays_a_word(tmp_path: Path) -> None
         ),
         ({"intents": {"comment": True}}, "key intents.comment: True is not allowed"),
         ({"intents": ["comment"]}, "key intents: ['comment'] is not allowed"),
+        ({"approval": ["shell"]}, "key approval: 'shell' is not allowed; allowed: comment, list_f"),
+        (
+            {"approval": ["labels"]},
+            "key approval: 'labels' is not allowed; allowed: comment, list_files",
+        ),
+        (
+            {"approval": ["labels"], "intents": {"comment": 1, "labels": 0}},
+            "key approval: 'labels' is not allowed",
+        ),
+        (
+            {"approval": "read_file", "tools": ["list_files"]},
+            "key approval: 'read_file' is not allowed; allowed: comment, list_files",
+        ),
+        (
+            {"approval": ["ask_person"], "tools": ["ask_person"]},
+            "key approval: 'ask_person' is not allowed; allowed: comment",
+        ),
+        (
+            {"approval": "comment", "intents": {}, "tools": []},
+            "key approval: 'comment' is not allowed; allowed: nothing: it has neither",
+        ),
+        ({"approval": {"comment": 1}}, "key approval: {'comment': 1} is not allowed"),
         ({"labels": [""]}, "key labels: '' is not allowed; allowed: a label of 1 to 50"),
         ({"labels": 7}, "key labels: 7 is not allowed"),
         (
@@ -373,6 +395,23 @@ def test_no_tools_and_no_intents_can_be_asked_for(tmp_path: Path) -> None:
     found = write(tmp_path, a_md=keys(tools=[], intents={})).by_id["a"]
 
     assert (found.tools, found.intents) == ((), ())
+
+
+def test_asking_people_is_asked_for(tmp_path: Path) -> None:
+    plain = write(tmp_path, a_md=keys()).by_id["a"]
+    asking = write(
+        tmp_path,
+        a_md=keys(
+            tools=["read_file", "ask_person"],
+            intents={"comment": 1, "labels": 2},
+            approval=["labels", "comment", "read_file", "labels"],
+        ),
+    ).by_id["a"]
+
+    assert (plain.tools, plain.approvals) == (READING_TOOLS, ())
+    assert asking.tools == ("read_file", "ask_person")
+    assert asking.approvals == ("labels", "comment", "read_file")
+    assert write(tmp_path, a_md=keys(approval=[])).by_id["a"].approvals == ()
 
 
 # Reading again --------------------------------------------------------------------------------

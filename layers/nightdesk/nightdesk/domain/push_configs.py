@@ -86,7 +86,7 @@ def checked(config: PushConfig, *, allow_http: bool) -> PushConfig:
     Raises:
         InvalidInputError: names the field and what is allowed.
     """
-    if not _ID.fullmatch(config.id):
+    if not may_be_id(config.id):
         raise InvalidInputError("id", "id must be 1 to 64 letters, digits or . _ : -")
     _check_url(config.url, allow_http=allow_http)
     for field, text in (("token", config.token), ("credentials", config.credentials)):
@@ -98,6 +98,11 @@ def checked(config: PushConfig, *, allow_http: bool) -> PushConfig:
     if config.credentials and not config.scheme:
         raise InvalidInputError("scheme", "scheme is required with credentials")
     return config
+
+
+def may_be_id(config_id: str) -> bool:
+    """Whether a configuration can have this id."""
+    return _ID.fullmatch(config_id) is not None
 
 
 def _check_url(url: str, *, allow_http: bool) -> None:

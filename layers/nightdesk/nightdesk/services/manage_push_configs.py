@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nightdesk.domain.api_key import ApiKey, Operation
-from nightdesk.domain.push_configs import PushConfig, PushConfigNotFoundError, checked
+from nightdesk.domain.push_configs import (
+    PushConfig,
+    PushConfigNotFoundError,
+    checked,
+    may_be_id,
+)
 from nightdesk.services.conversation_ports import ConversationPorts
 from nightdesk.services.task_access import visible_task
 
@@ -60,4 +65,5 @@ def delete_push_config(
     """
     key.demand(Operation.WRITE)
     task = visible_task(task_id, key=key, tasks=ports.api.tasks)
-    ports.push_configs.delete(task.id, config_id)
+    if may_be_id(config_id):
+        ports.push_configs.delete(task.id, config_id)
