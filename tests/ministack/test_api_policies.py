@@ -88,11 +88,42 @@ def test_a_task_without_a_repository_ends_and_can_be_retried(call: Caller) -> No
     assert call("DELETE", f"{TASKS}/{task_id}").status_code in {200, 202}
 
 
+def test_tasks_are_chained_superseded_and_retried_in_bulk(call: Caller) -> None:
+    group = {"concurrencyGroup": "release", "runAfter": later()}
+    older = call.create(**group)
+    newer = call.create(**group, onConflict="supersede")
+    waiting = call.create(dependsOn=[newer])
+    skipped = call.create(dependsOn=[older], onDependencyFailure="skip")
+
+    assert call.status(older) == "CANCELLED"
+    assert call.status(waiting) == "PENDING"
+    assert call.status(skipped) == "CANCELLED"
+    assert call("GET", f"{TASKS}/{waiting}/events").json()["events"] == []
+    assert call("POST", f"{TASKS}/{waiting}/messages", {"text": "Hello"}).status_code == 409
+    body = {"action": "retryByStatus", "status": "CANCELLED", "workspaceId": WORKSPACE}
+    retried = call("POST", TASKS, body)
+    assert (retried.status_code, retried.json()["retried"] >= 2) == (200, True), retried.text
+    for task_id in (waiting, skipped, newer, older):
+        assert call("DELETE", f"{TASKS}/{task_id}").status_code in {200, 202}
+
+
+def test_a_workspace_is_paused_and_resumed(call: Caller) -> None:
+    ours = f"/api/workspaces/{WORKSPACE}"
+
+    paused = call("PATCH", ours, {"paused": True, "tasksPerDay": 1_000})
+    resumed = call("PATCH", ours, {"paused": False, "tasksPerDay": None})
+
+    assert paused.json()["workspace"]["paused"] is True, paused.text
+    assert resumed.status_code == 200, resumed.text
+    assert call("GET", ours).json()["workspace"]["paused"] is False
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/api/health"),
         ("GET", "/api/specialists"),
+        ("POST", "/api/dead-letters/redrive"),
         ("GET", "/api/polling/check"),
         ("POST", "/api/polling/check"),
         ("POST", f"{TASKS}/process"),
