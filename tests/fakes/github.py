@@ -14,6 +14,8 @@ from zlib import crc32
 from nightdesk.domain.errors import NightdeskError
 from nightdesk.domain.github_ports import (
     Account,
+    Change,
+    Changes,
     FeedEvent,
     FeedPage,
     GithubNotFoundError,
@@ -80,6 +82,9 @@ class FakeEventSource:
     failures: list[NightdeskError | None] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     pages_served: int = 0
+    #: What the lists show, however the feed does; each list read is remembered with its `since`.
+    changed: list[Change] = field(default_factory=list)
+    lists_read: list[datetime] = field(default_factory=list)
 
     def window(self) -> list[FeedEvent]:
         """What GitHub shows now: by time, and equal times in no order that means anything."""
@@ -113,6 +118,13 @@ class FakeEventSource:
         if number not in self.issues:
             raise GithubNotFoundError(f"{repo}#{number}")
         return self.issues[number]
+
+    def changes(self, repo: Repository, since: datetime, *, etags: Sequence[str]) -> Changes:
+        self._check(repo.full_name)
+        self.lists_read.append(since)
+        shown = tuple(c for c in self.changed if c.head_sha or c.updated_at >= since)
+        until = max((c.updated_at for c in shown if not c.head_sha), default=None)
+        return Changes(items=shown, etags=("", "", ""), until=until)
 
     def _begin(self, call: str) -> None:
         self.calls.append(call)

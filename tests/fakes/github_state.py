@@ -1,5 +1,6 @@
 """`PollStates` in memory. It passes the same tests as the DynamoDB adapter."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,6 +14,7 @@ class FakePollStates:
     def __init__(self) -> None:
         self.states: dict[str, PollState] = {}
         self.seen_rows: dict[int, SeenEvents] = {}
+        self.head_rows: dict[int, dict[int, str]] = {}
         self.writes = 0
 
     def get(self, repo: str) -> PollState | None:
@@ -46,3 +48,10 @@ class FakePollStates:
         self.seen_rows[repo_id] = marked
         self.writes += 1
         return marked
+
+    def heads(self, repo_id: int) -> Mapping[int, str]:
+        return dict(self.head_rows.get(repo_id, {}))
+
+    def store_heads(self, repo_id: int, heads: Mapping[int, str]) -> None:
+        self.head_rows[repo_id] = dict(heads)
+        self.writes += 1

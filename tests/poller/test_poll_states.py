@@ -8,7 +8,7 @@ import pytest
 
 from nightdesk.adapters.dynamodb.github_state import DynamoPollStates
 from nightdesk.domain.errors import ConditionFailedError
-from nightdesk.domain.github_ports import PollStates, SeenEvents
+from nightdesk.domain.github_ports import PollStates, ReconcileState, SeenEvents
 from tests.fakes.clock import NOON
 from tests.fakes.github_state import FakePollStates
 
@@ -45,6 +45,14 @@ def test_a_state_reads_back_as_it_was_stored(states: PollStates) -> None:
         checked_at=NOON,
         last_event_id="43",
         last_error="GitHub: 502",
+        reconcile=ReconcileState(
+            began_at=NOON,
+            done_at=NOON + MINUTE,
+            cursor=NOON - MINUTE,
+            etags=('"a"', "", '"c"'),
+            etags_at=NOON,
+        ),
+        gaps=((NOON - MINUTE, NOON),),
     )
     states.release(state)
 
@@ -94,3 +102,11 @@ def test_a_thousand_remembered_events_fit_into_a_small_item(states: PollStates) 
     ids = tuple(str(43_756_560_667 + 7 * number) for number in range(1_000))
     marked = states.mark_seen(501, SeenEvents(ids=ids))
     assert states.seen(501) == marked
+
+
+def test_heads_read_back_as_they_were_stored(states: PollStates) -> None:
+    assert states.heads(501) == {}
+    states.store_heads(501, {12: "a" * 40, 13: "b" * 40})
+    states.store_heads(501, {13: "c" * 40})
+    assert states.heads(501) == {13: "c" * 40}
+    assert states.seen(501) is None

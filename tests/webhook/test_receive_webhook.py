@@ -7,10 +7,12 @@ from urllib.parse import quote_plus
 import pytest
 
 from nightdesk.domain.errors import UnavailableError
+from nightdesk.domain.github_ports import Change
 from nightdesk.domain.specialist import EventTrigger
 from nightdesk.domain.task import TriggerSource
 from nightdesk.services.receive_webhook import BODY_LIMIT, WebhookRequest, receive_webhook
-from tests.fakes.github import AUTHOR, REPO, US
+from nightdesk.services.reconcile import EVERY
+from tests.fakes.github import AUTHOR, REPO, US, issue_facts
 from tests.fakes.kill import Kill, KillSwitch
 from tests.webhook.world import (
     SECRET,
@@ -253,6 +255,25 @@ def test_the_same_event_by_webhook_and_by_poll_is_one_task(
     assert [task.trigger_source.value for task in started] == [
         "webhook" if first == "webhook" else "polling"
     ]
+
+
+@pytest.mark.parametrize("first", ["webhook", "lists"])
+def test_the_same_issue_by_webhook_and_from_the_lists_is_one_task(
+    world: WebhookWorld, first: str
+) -> None:
+    world.watch()
+    at = world.clock.now()
+    text = at.isoformat().replace("+00:00", "Z")
+    sent = payload("opened", issue=issue(12, created_at=text, updated_at=text))
+    if first == "webhook":
+        world.deliver("issues", sent)
+    item = as_in_feed("e", "IssuesEvent", sent)
+    world.source.changed = [Change(item=item, facts=issue_facts(12), updated_at=at)]
+    world.clock.advance(EVERY)
+    world.poll()
+    if first == "lists":
+        world.deliver("issues", sent)
+    assert world.agents() == ["enricher"]
 
 
 def test_a_redelivery_with_the_same_guid_changes_nothing(world: WebhookWorld) -> None:

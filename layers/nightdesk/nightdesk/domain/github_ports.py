@@ -107,6 +107,31 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """An issue, comment or open pull request that was changed lately, as the event of its making.
+
+    `item.created_at` is the object's; `head_sha` is set for pull requests alone.
+    """
+
+    item: FeedEvent
+    facts: IssueFacts
+    updated_at: datetime
+    head_sha: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What was changed since a time. `until`: all before it was read; None = nothing has changed.
+
+    `etags` belong to the same `since` only.
+    """
+
+    items: tuple[Change, ...] = ()
+    etags: tuple[str, ...] = ()
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostedComment:
     """A comment on GitHub."""
 
@@ -132,6 +157,10 @@ class EventSource(Protocol):
 
     def issue(self, repo: str, number: int) -> IssueFacts:
         """The issue or pull request as it is now."""
+        ...
+
+    def changes(self, repo: Repository, since: datetime, *, etags: Sequence[str]) -> Changes:
+        """Issues and comments changed at or after `since`, and the open pull requests."""
         ...
 
 
@@ -189,8 +218,24 @@ class PollState:
     checked_at: datetime | None = None
     last_event_id: str = ""
     last_error: str = ""
+    reconcile: "ReconcileState | None" = None
+    #: The newest times between which more happened than GitHub's feed shows: (from, to).
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
     lease_until: datetime | None = None
     version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileState:
+    """How far the lists of issues, comments and pull requests have been compared."""
+
+    #: What was made before is old and starts nothing.
+    began_at: datetime
+    done_at: datetime
+    #: Everything changed before this time is dealt with.
+    cursor: datetime
+    etags: tuple[str, ...] = ()
+    etags_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +281,14 @@ class PollStates(Protocol):
         Raises:
             ConditionFailedError: another poll has changed it meanwhile.
         """
+        ...
+
+    def heads(self, repo_id: int) -> Mapping[int, str]:
+        """The head of each open pull request when they were compared last, by number."""
+        ...
+
+    def store_heads(self, repo_id: int, heads: Mapping[int, str]) -> None:
+        """Replace them."""
         ...
 
 

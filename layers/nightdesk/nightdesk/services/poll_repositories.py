@@ -37,6 +37,7 @@ from nightdesk.domain.repository_name import parse_repository_list
 from nightdesk.domain.task import TriggerSource
 from nightdesk.domain.trigger import ActorGate, DefaultTrigger, Skip, event_of_feed
 from nightdesk.services.import_events import ImportPorts, ImportRules, import_event
+from nightdesk.services.reconcile import AT_ONCE, EVERY, begun, reconcile
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,10 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=6)
 ETAG_MAX_AGE = timedelta(minutes=10)
 ETAG_MAX_UNCHANGED = 3
-#: GitHub's feed holds 300 events; the rest is memory for those that come back.
+#: What GitHub's feed holds; when all of them are new, some were never shown.
+FEED_EVENTS = 300
+_GAPS_KEPT = 5
+#: The feed's events, and memory for those that come back.
 REMEMBERED_EVENTS = 1_000
 #: A schedule fires a moment early at times; such a poll waits instead of being left out.
 SHORT_WAIT = timedelta(seconds=10)
@@ -85,6 +89,9 @@ class RepositoryResult:
     error: str = ""
     #: Whether GitHub was asked at all.
     checked: bool = False
+    #: Tasks of events that the feed has not shown (they count as found and processed).
+    reconciled: int = 0
+    has_gap: bool = False
 
     @property
     def found(self) -> int:
@@ -98,6 +105,10 @@ class RepositoryResult:
             "eventsSkipped": self.skipped.total(),
             "skipped": {reason.value: count for reason, count in sorted(self.skipped.items())},
         }
+        if self.reconciled:
+            answer["eventsReconciled"] = self.reconciled
+        if self.has_gap:
+            answer["gap"] = True
         if self.last_event_id:
             answer["newLastEventId"] = self.last_event_id
         if self.next_poll_at:
@@ -202,6 +213,7 @@ class _Poll:
         self._ports = ports
         self._deadline = deadline
         self._name = state.full_name or state.repo
+        self._checked_before = state.checked_at
 
     def run(self) -> PollState:
         started = self._ports.clock.now()
@@ -209,12 +221,37 @@ class _Poll:
         self._state = replace(self._state, next_poll_at=None, last_error="", checked_at=started)
         try:
             self._poll(started)
+            if not self._state.last_error and self._ports.clock.now() < self._deadline:
+                self._reconcile(started)
         except TryLaterError as error:
             self._wait_for(error)
         except NightdeskError as error:
             self._fail(str(error))
         self._result.next_poll_at = self._state.next_poll_at
         return self._state
+
+    def _reconcile(self, started: datetime) -> None:
+        """Compare the lists when it is time, and at once after a gap."""
+        state = self._state.reconcile
+        if state is None:
+            self._state = replace(self._state, reconcile=begun(started))
+            return
+        turns = -(-len(parse_repository_list(self._ports.settings.repos).names) // AT_ONCE)
+        due = state.done_at + max(EVERY, turns * self._ports.settings.interval)
+        if started < due and not self._result.has_gap:
+            return
+        state, made = reconcile(
+            state,
+            Repository(id=self._state.repo_id, full_name=self._name),
+            now=started,
+            source=self._ports.source,
+            states=self._ports.states,
+            rules=self._rules,
+            ports=self._ports,
+        )
+        self._result.reconciled += made
+        self._result.processed += made
+        self._state = replace(self._state, reconcile=state)
 
     def _poll(self, started: datetime) -> None:
         if not self._state.repo_id:
@@ -272,6 +309,8 @@ class _Poll:
         else:
             known = set(seen.ids)
             new = [event for event in events if event.id not in known]
+            if len(new) == len(events) >= FEED_EVENTS:
+                self._report_gap()
             done = self._import(new, repo, seen.watched_since)
             complete = len(done) == len(new)
             if not done:
@@ -286,6 +325,14 @@ class _Poll:
             logger.info("[GitHubPolling] %s: another poll was faster", self._result.repo)
             return False
         return complete
+
+    def _report_gap(self) -> None:
+        """More happened than the feed holds; the lists are compared in this very poll."""
+        self._result.has_gap = True
+        now = self._ports.clock.now()
+        gap = (self._checked_before or now, now)
+        self._state = replace(self._state, gaps=(gap, *self._state.gaps)[:_GAPS_KEPT])
+        logger.warning("[GitHubPolling] %s: the feed has a gap since %s", self._name, gap[0])
 
     def _begin_watching(self, events: Sequence[FeedEvent]) -> set[str]:
         """The first poll starts nothing: what happened before it is old."""
@@ -416,4 +463,6 @@ def _state_json(state: PollState) -> dict[str, Any]:
         "nextPollAt": iso(state.next_poll_at) if state.next_poll_at else None,
         "lastEventId": state.last_event_id,
         "error": state.last_error,
+        "reconciledAt": iso(state.reconcile.done_at) if state.reconcile else None,
+        "gaps": [{"from": iso(begin), "to": iso(end)} for begin, end in state.gaps],
     }

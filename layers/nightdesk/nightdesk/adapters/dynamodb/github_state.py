@@ -1,7 +1,8 @@
 """The state of polling in the `Github` table.
 
 Rows: `repo#owner/name` + `poll` (small: it is written by every poll), `repo#<id>` + `seen` (the
-events that are dealt with, compressed; written only when there were new ones). The keys of events
+events that are dealt with, compressed; written only when there were new ones) or `heads` (of its
+open pull requests, written only when one has moved). The keys of events
 that made tasks are rows of their own, put by the task store in the same transaction.
 """
 
@@ -14,9 +15,9 @@ from pynamodb.expressions.update import Action
 from nightdesk.adapters.dynamodb.tables import GithubItem, instant
 from nightdesk.adapters.dynamodb.transactions import ConditionFailed, patiently, translated
 from nightdesk.domain.errors import ConditionFailedError
-from nightdesk.domain.github_ports import PollState, SeenEvents
+from nightdesk.domain.github_ports import PollState, ReconcileState, SeenEvents
 
-_POLL, _SEEN = "poll", "seen"
+_POLL, _SEEN, _HEADS = "poll", "seen", "heads"
 
 
 class DynamoPollStates:
@@ -82,6 +83,20 @@ class DynamoPollStates:
             raise ConditionFailedError(str(repo_id)) from error
         return SeenEvents(ids=seen.ids, watched_since=seen.watched_since, version=version)
 
+    def heads(self, repo_id: int) -> Mapping[int, str]:
+        with translated():
+            try:
+                item = GithubItem.get(_seen_key(repo_id), _HEADS, consistent_read=True)
+            except GithubItem.DoesNotExist:
+                return {}
+        document: Mapping[str, Any] = item.document or {}
+        return {int(number): str(sha) for number, sha in document.items()}
+
+    def store_heads(self, repo_id: int, heads: Mapping[int, str]) -> None:
+        document = {str(number): sha for number, sha in heads.items()}
+        item = GithubItem(_seen_key(repo_id), _HEADS, document=document)
+        patiently(item.save)
+
 
 def _poll_key(repo: str) -> str:
     return f"repo#{repo.lower()}"
@@ -102,7 +117,33 @@ def _document_of(state: PollState) -> dict[str, Any]:
         "checkedAt": _text(state.checked_at),
         "lastEventId": state.last_event_id,
         "lastError": state.last_error,
+        "reconcile": _reconcile_document(state.reconcile),
+        "gaps": [[_text(begin), _text(end)] for begin, end in state.gaps],
     }
+
+
+def _reconcile_document(state: ReconcileState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "beganAt": _text(state.began_at),
+        "doneAt": _text(state.done_at),
+        "cursor": _text(state.cursor),
+        "etags": list(state.etags),
+        "etagsAt": _text(state.etags_at),
+    }
+
+
+def _reconcile_of(document: Mapping[str, Any] | None) -> ReconcileState | None:
+    if not document:
+        return None
+    return ReconcileState(
+        began_at=datetime.fromisoformat(document["beganAt"]),
+        done_at=datetime.fromisoformat(document["doneAt"]),
+        cursor=datetime.fromisoformat(document["cursor"]),
+        etags=tuple(document["etags"]),
+        etags_at=_moment(document["etagsAt"]),
+    )
 
 
 def _state_of(repo: str, item: GithubItem) -> PollState:
@@ -118,6 +159,11 @@ def _state_of(repo: str, item: GithubItem) -> PollState:
         checked_at=_moment(document.get("checkedAt")),
         last_event_id=str(document.get("lastEventId", "")),
         last_error=str(document.get("lastError", "")),
+        reconcile=_reconcile_of(document.get("reconcile")),
+        gaps=tuple(
+            (datetime.fromisoformat(begin), datetime.fromisoformat(end))
+            for begin, end in document.get("gaps", ())
+        ),
         lease_until=item.lease_until,
         version=int(item.version or 0),
     )

@@ -1,8 +1,9 @@
 """What the poller reads: repositories, their events, and issues (`EventSource`)."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
+from nightdesk.adapters.github.changes import ChangeLists
 from nightdesk.adapters.github.client import Answer, GithubClient
 from nightdesk.adapters.github.shapes import (
     feed_event_of,
@@ -11,7 +12,7 @@ from nightdesk.adapters.github.shapes import (
     repository_path,
 )
 from nightdesk.domain.errors import UnavailableError
-from nightdesk.domain.github_ports import FeedPage, IssueFacts, Repository
+from nightdesk.domain.github_ports import Changes, FeedPage, IssueFacts, Repository
 
 #: GitHub's largest page, and how far back its feed of 300 events goes.
 EVENTS_PER_PAGE = 100
@@ -51,6 +52,9 @@ class GithubEventSource:
     def issue(self, repo: str, number: int) -> IssueFacts:
         path = repository_path(repo, "issues", number)
         return issue_of(self._client.get(path, token=self._token()).data)
+
+    def changes(self, repo: Repository, since: datetime, *, etags: Sequence[str]) -> Changes:
+        return ChangeLists(self._client, repo, self._token()).since(since, etags)
 
 
 def _poll_interval(answer: Answer) -> timedelta:
