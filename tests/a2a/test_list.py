@@ -39,6 +39,12 @@ def test_pages_hold_every_task_once_the_newest_first(world: World) -> None:
     assert listed == sent[::-1]
 
 
+def test_a_last_page_that_is_full_is_the_last(world: World) -> None:
+    several(world, 2)
+
+    assert world.result("ListTasks", {"pageSize": 2})["nextPageToken"] == ""
+
+
 def test_the_numbers_are_there_when_there_is_nothing(world: World) -> None:
     answer = world.result("ListTasks")
 

@@ -81,6 +81,7 @@ def test_a_send_ends_when_the_task_asks_back(world: World) -> None:
 
     assert task["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
     assert task["status"]["message"]["role"] == "ROLE_AGENT"
+    assert len(world.clock.slept) == 1
 
 
 def test_states_are_told_in_a2as_words(world: World) -> None:
@@ -235,7 +236,10 @@ def test_a_message_for_an_ended_task_is_refused(world: World) -> None:
     task_id = world.send()["id"]
     world.complete(task_id)
 
-    assert world.error("SendMessage", {"message": message(taskId=task_id)})["code"] == -32004
+    error = world.error("SendMessage", {"message": message(taskId=task_id)})
+
+    assert error["code"] == -32004
+    assert "contextId" in error["message"]  # how to go on
 
 
 def test_a_message_for_an_unknown_task_finds_none(world: World) -> None:
@@ -355,6 +359,14 @@ def test_another_request_under_the_same_idempotency_key_is_refused(world: World)
 
     assert error["code"] == -32602
     assert error["data"][0]["metadata"] == {"cause": "IDEMPOTENCY_KEY_REUSED"}
+
+
+def test_other_data_under_the_same_idempotency_key_is_another_request(world: World) -> None:
+    headers = {"Idempotency-Key": "k"}
+    world.send(headers=headers, m_parts=[{"text": "x"}, {"data": {"n": 1}}])
+    other = message(parts=[{"text": "x"}, {"data": {"n": 2}}])
+
+    assert world.error("SendMessage", {"message": other}, headers=headers)["code"] == -32602
 
 
 def test_a_task_whose_conversation_was_lost_in_a_crash_gets_it_on_repetition(world: World) -> None:

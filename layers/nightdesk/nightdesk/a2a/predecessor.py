@@ -171,8 +171,6 @@ class Predecessor:
         body = {"taskId": task.id, "status": STATUS_WORDS[task.status]}
         if task.status is TaskStatus.CANCELLED:
             return HttpAnswer(200, {**body, "message": "Task canceled successfully"})
-        if task.status.is_terminal:
-            raise TaskNotCancelableError(f"The task is {task.status} already")
         return HttpAnswer(202, {**body, "message": "The task is being stopped"})
 
     def _list(self, request: HttpRequest, call: Call) -> HttpAnswer:
