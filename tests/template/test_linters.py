@@ -92,8 +92,9 @@ def test_sam_builds_every_function(built: Path) -> None:
     assert {name for name in functions if not (built / name / "handler.py").exists()} == set()
 
 
-def test_the_layer_serves_both_architectures(built: Path) -> None:
-    modules = {path.name for path in (built / "NightdeskLayer").rglob("*.so")}
+@pytest.mark.parametrize("layer", ["NightdeskLayer", "A2aLayer"])
+def test_a_layer_serves_both_architectures(built: Path, layer: str) -> None:
+    modules = {path.name for path in (built / layer).rglob("*.so")}
 
     assert modules
     assert {name for name in modules if "aarch64" not in name} == {
