@@ -14,7 +14,7 @@ from tests.fakes.region import hand_watched
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 settings.register_profile(
     "bounded",
-    max_examples=150,
+    max_examples=250,
     stateful_step_count=60,
     derandomize=True,
     deadline=None,
@@ -23,7 +23,7 @@ settings.register_profile(
 )
 settings.register_profile(
     "prove",
-    max_examples=600,
+    max_examples=5_000,
     stateful_step_count=120,
     deadline=None,
     print_blob=True,

@@ -24,6 +24,8 @@ _COUNTERS = (
     "cost_micros",
     "last_entry",
     "hops",
+    "inbox",
+    "inbox_read",
 )
 #: What may still be written to a task that has ended.
 _AFTER_THE_END = frozenset({"publication", "has_dependants"})
@@ -125,6 +127,29 @@ class Invariants:
                 assert task.slot is not None
                 assert now.slots[task.slot].task_id == task.id, f"{task} is not in its slot"
 
+    def runs_one_task_of_a_group(self, before: Snapshot, now: Snapshot) -> None:
+        groups = [t.group for t in now.tasks.values() if t.status is TaskStatus.RUNNING and t.group]
+        assert len(groups) == len(set(groups)), f"a group runs twice: {groups}"
+
+    def starts_nothing_before_what_it_waits_for(self, before: Snapshot, now: Snapshot) -> None:
+        for task in now.tasks.values():
+            known = [now.tasks.get(i) for i in now.origins[task.id].depends_on]
+            old = before.tasks.get(task.id)
+            if old is not None and old.fence < task.fence:
+                assert all(t is None or t.status.is_terminal for t in known), f"too early: {task}"
+
+    def hands_each_message_over_once(self, before: Snapshot, now: Snapshot) -> None:
+        for task in now.tasks.values():
+            assert task.inbox_read <= task.inbox, f"read what was not sent: {task}"
+            if now.tasks.get(task.id) == before.tasks.get(task.id):
+                continue
+            said = (EntryKind.NOTE, EntryKind.ANSWER)
+            run = (task.id, task.run)
+            told = [e for key, e in now.journal.items() if key[:2] == run and e.kind in said]
+            assert len(told) == task.inbox_read, f"{len(told)} messages in the journal of {task}"
+            if task.status is TaskStatus.COMPLETED:
+                assert task.inbox_read == task.inbox, f"completed over a message: {task}"
+
     def keeps_every_journal_without_gaps(self, before: Snapshot, now: Snapshot) -> None:
         if now.journal == before.journal and now.tasks == before.tasks:
             return
@@ -216,6 +241,9 @@ _RULES_OF_A_CHANGE: tuple[Callable[[Invariants, Task, Task, Invocation | None], 
 )
 _RULES_OF_A_MOMENT: tuple[Callable[[Invariants, Snapshot, Snapshot], None], ...] = (
     Invariants.runs_no_more_than_there_are_slots,
+    Invariants.runs_one_task_of_a_group,
+    Invariants.starts_nothing_before_what_it_waits_for,
+    Invariants.hands_each_message_over_once,
     Invariants.keeps_every_journal_without_gaps,
     Invariants.answers_each_tool_call_once,
     Invariants.writes_effects_with_completion_and_only_then,

@@ -10,6 +10,8 @@ To add something that may happen, add a rule. What a session does is in `REPLIES
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -22,21 +24,23 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from nightdesk.domain.intents import ASK
 from nightdesk.domain.model import (
     ModelAuthError,
     ModelRequest,
     ModelThrottledError,
     ModelUnavailableError,
 )
-from nightdesk.domain.task import HEARTBEAT_AFTER, LEASE, Priority
+from nightdesk.domain.task import HEARTBEAT_AFTER, HOLD_FOR, LEASE, Hold, Priority
 from nightdesk.services.api_ports import ApiPorts
 from nightdesk.services.cancel_task import cancel_task
 from nightdesk.services.delete_task import delete_task
 from nightdesk.services.edit_task import TaskEdit, edit_task
+from nightdesk.services.message_task import MessageAction, message_task
 from nightdesk.services.retry_task import retry_task
 from nightdesk.services.submit_task import NewTask, Submitted, submit_task
 from tests.engine.world import ENRICHER
-from tests.fakes.model import says
+from tests.fakes.model import calls, says
 from tests.fakes.region import (
     KEY,
     Fault,
@@ -57,6 +61,9 @@ REPLIES: dict[str, Callable[[ModelRequest], Reply]] = {
     "reads": reads,
     "reads twice": lambda request: reads(request, 2),
     "proposes": proposes,
+    "asks": lambda request: calls(
+        (ASK, {"question": "Which cache?"}), first_id=100 * len(request.messages)
+    ),
     "answers": lambda _: says("Look at `src/cache.py`."),
     "says nothing": lambda _: says(""),
     "is down": lambda _: ModelUnavailableError("502"),
@@ -69,6 +76,10 @@ def _cancel(task_id: str, ports: ApiPorts) -> object:
     return cancel_task(task_id, key=KEY, tasks=ports.tasks, clock=ports.clock)
 
 
+def _tell(task_id: str, ports: ApiPorts, *, action: MessageAction) -> object:
+    return message_task(task_id, action, "Look at the cache.", key=KEY, ports=ports)
+
+
 #: What people ask for of a task.
 WISHES: dict[str, Callable[[str, ApiPorts], object]] = {
     "cancel": _cancel,
@@ -79,6 +90,9 @@ WISHES: dict[str, Callable[[str, ApiPorts], object]] = {
         key=KEY,
         ports=ports,
     ),
+    "tell": partial(_tell, action=MessageAction.TEXT),
+    "approve": partial(_tell, action=MessageAction.APPROVE),
+    "deny": partial(_tell, action=MessageAction.DENY),
     "delete": lambda task_id, ports: delete_task(
         task_id, key=KEY, tasks=ports.tasks, clock=ports.clock
     ),
@@ -146,13 +160,21 @@ class Engine(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 3), attempts=st.integers(1, 3), calls=CALLS)
     def event(self, number: int, attempts: int, calls: int) -> None:
-        if len(self.region.snapshot().tasks) >= TASKS:
-            return
+        self._event(number, calls, max_attempts=attempts)
 
-        def request(ports: ApiPorts) -> object:
-            return create_from_event(number, ports, max_attempts=attempts)
+    @rule(number=st.integers(4, 6), supersedes=st.booleans(), calls=CALLS)
+    def event_of_one_group(self, number: int, supersedes: bool, calls: int) -> None:
+        self._event(number, calls, group="default#one", supersedes=supersedes)
 
-        self._ask("event", request, calls=calls)
+    @rule(number=st.integers(7, 8), calls=CALLS)
+    def event_that_needs_approval(self, number: int, calls: int) -> None:
+        self._event(number, calls, approvals=("comment",))
+
+    @rule(data=st.data(), calls=CALLS)
+    def event_that_waits_for_another(self, data: st.DataObject, calls: int) -> None:
+        if (awaited := self._some_task(data)) is not None:
+            until = self.region.clock.now() + HOLD_FOR
+            self._event(9, calls, depends_on=(awaited,), held=Hold.DEPENDENCIES, run_after=until)
 
     @rule(data=st.data(), calls=CALLS, skew=SKEWS)
     def cancel(self, data: st.DataObject, calls: int, skew: timedelta) -> None:
@@ -269,6 +291,12 @@ class Engine(RuleBasedStateMachine):
             self.region.close()
 
     # Pieces ----------------------------------------------------------------------------------
+
+    def _event(self, number: int, calls: int, **fields: Any) -> None:
+        if len(self.region.snapshot().tasks) < TASKS:
+            self._ask(
+                "event", lambda ports: create_from_event(number, ports, **fields), calls=calls
+            )
 
     def _ask(
         self,
