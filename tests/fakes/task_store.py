@@ -11,7 +11,15 @@ from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
-from nightdesk.domain.engine import answered, claimed, released, settlement, stepped
+from nightdesk.domain.engine import (
+    answered,
+    claimed,
+    due_at,
+    is_in_line,
+    released,
+    settlement,
+    stepped,
+)
 from nightdesk.domain.errors import (
     BudgetSpentError,
     CancelRequestedError,
@@ -36,8 +44,6 @@ from nightdesk.domain.ports import (
 )
 from nightdesk.domain.session import Entry
 from nightdesk.domain.task import (
-    QUEUE_TIMEOUT,
-    WAIT_TIMEOUT,
     Hold,
     Origin,
     Priority,
@@ -135,13 +141,13 @@ class FakeTaskStore:
 
     def runnable(self, *, limit: int) -> list[Candidate]:
         with self._lock:
-            waiting = [task for task in self.tasks.values() if _in_line(task)]
+            waiting = [task for task in self.tasks.values() if is_in_line(task)]
         waiting.sort(key=lambda task: (task.rank, task.workspace_id, task.id))
         return [Candidate(task.id, task.workspace_id) for task in waiting[:limit]]
 
     def count_ahead(self, task: Task, *, most: int) -> int:
         with self._lock:
-            ahead = [t for t in self.tasks.values() if _in_line(t) and t.rank < task.rank]
+            ahead = [t for t in self.tasks.values() if is_in_line(t) and t.rank < task.rank]
         return min(most, len(ahead))
 
     def group_holder(self, group: str) -> str | None:
@@ -384,7 +390,7 @@ class FakeTaskStore:
 
     def due(self, *, now: datetime, limit: int) -> list[Task]:
         with self._lock:
-            times = [(_due_at(task), task) for task in self.tasks.values()]
+            times = [(due_at(task), task) for task in self.tasks.values()]
         return [task for at, task in times if at is not None and at <= now][:limit]
 
     # The conditions --------------------------------------------------------------------------
@@ -490,22 +496,6 @@ class FakeTaskStore:
         for row in release.rows:
             self.rows[(row.task_id, row.row)] = replace(row, due_at=row.due_at or row.created_at)
         return new
-
-
-def _in_line(task: Task) -> bool:
-    return task.status is TaskStatus.PENDING and task.run_after is None
-
-
-def _due_at(task: Task) -> datetime | None:
-    match task.status:
-        case TaskStatus.PENDING:
-            return task.run_after or (task.queued_at or task.created_at) + QUEUE_TIMEOUT
-        case TaskStatus.WAITING:
-            return (task.waiting_since or task.updated_at) + WAIT_TIMEOUT
-        case TaskStatus.RUNNING:
-            return None
-        case _:
-            return task.completed_at if task.has_dependants else None
 
 
 def _encode(owner: str, start: int) -> str:

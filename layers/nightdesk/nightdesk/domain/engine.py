@@ -11,6 +11,8 @@ from nightdesk.domain.session import Entry
 from nightdesk.domain.task import (
     ACTIVITY_MAX,
     ERROR_MESSAGE_MAX,
+    QUEUE_TIMEOUT,
+    WAIT_TIMEOUT,
     Hold,
     Task,
     TaskError,
@@ -119,6 +121,24 @@ def settlement(task: Task, release: Release) -> int:
     """What to add to the budget that the claim charged: the real cost less what was charged."""
     end = _progressed(task, release.progress)
     return end.cost_micros - task.cost_at_claim - task.charged_micros
+
+
+def is_in_line(task: Task) -> bool:
+    """Whether it may be claimed: PENDING, and nothing holds it back."""
+    return task.status is TaskStatus.PENDING and task.run_after is None
+
+
+def due_at(task: Task) -> datetime | None:
+    """When the sweeper must look at the task if nothing else happens; None = it need not."""
+    match task.status:
+        case TaskStatus.PENDING:
+            return task.run_after or (task.queued_at or task.created_at) + QUEUE_TIMEOUT
+        case TaskStatus.WAITING:
+            return (task.waiting_since or task.updated_at) + WAIT_TIMEOUT
+        case TaskStatus.RUNNING:
+            return None
+        case _:
+            return task.completed_at if task.has_dependants else None
 
 
 def _progressed(task: Task, progress: Progress) -> Task:

@@ -9,20 +9,16 @@ import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from nightdesk.domain.errors import (
     CallAbortedError,
-    CancelRequestedError,
     ErrorCode,
-    HandOverError,
-    LeaseLostError,
     NewMessagesError,
     NightdeskError,
     PermanentError,
     TransientError,
-    TryLaterError,
 )
 from nightdesk.domain.intents import (
     ASK,
@@ -42,22 +38,19 @@ from nightdesk.domain.model import (
     invalid_input,
 )
 from nightdesk.domain.ports import Mail, Progress, Release
-from nightdesk.domain.recovery import MAX_HOPS
-from nightdesk.domain.retry import backoff
 from nightdesk.domain.session import EntryKind, Session
 from nightdesk.domain.specialist import Specialist
-from nightdesk.domain.task import VISIBILITY, Origin, Task, TaskError, TaskStatus
+from nightdesk.domain.task import Origin, Task, TaskError, TaskStatus
 from nightdesk.domain.tool import Tool, ToolResult
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.held_task import HeldTask
+from nightdesk.services.leave_session import leave_session
 from nightdesk.services.session_tools import opening_prompt, system_prompt, tools_for
 
 logger = logging.getLogger(__name__)
 
 #: What one answer may have at most; also what is set aside for it in the budget.
 MAX_OUTPUT_TOKENS = 8_192
-#: An invocation that had a task for this long and finished no step is no accident.
-ENOUGH_FOR_A_STEP = timedelta(minutes=5)
 #: A token is rarely shorter than this many characters: an upper bound for what is set aside.
 _CHARACTERS_PER_TOKEN = 2
 
@@ -75,7 +68,7 @@ def run_session(
         reason = _work(held, origin, ports)
         if reason is None:
             return held.task
-        return _leave(held, reason, ports)
+        return leave_session(held, reason, ports)
 
 
 def _work(held: HeldTask, origin: Origin, ports: ExecutorPorts) -> Exception | None:
@@ -411,75 +404,3 @@ def _usage_of(turn: ModelTurn) -> dict[str, int | bool]:
         "cacheRead": usage.cache_read,
         "cacheWrite": usage.cache_write,
     }
-
-
-# Leaving before the end -----------------------------------------------------------------------
-
-
-def _leave(held: HeldTask, reason: Exception, ports: ExecutorPorts) -> Task | None:
-    """Bring the task where the reason says. A cancel that arrives meanwhile wins."""
-    task = held.task
-    if isinstance(reason, LeaseLostError):
-        logger.warning("[BGWorker] Task %s is another executor's now", task.id)
-        return None
-    release, wake_after = _release_for(held, reason, ports)
-    try:
-        left = held.release(release)
-    except CancelRequestedError:
-        left = held.release(Release(status=TaskStatus.CANCELLED))
-    except LeaseLostError:
-        # Taken over, or a step whose answer was lost has been applied after all: then our lease
-        # runs out, and whoever is woken after that goes on from the journal.
-        logger.warning("[BGWorker] Task %s is not as we left it; it will be looked at", task.id)
-        ports.wake_ups.send(task.id, delay=VISIBILITY)
-        return None
-    logger.info("[BGWorker] Task %s left RUNNING for %s: %s", task.id, left.status.value, reason)
-    if left.status is TaskStatus.PENDING:
-        ports.wake_ups.send(task.id, delay=wake_after)
-    return left
-
-
-def _release_for(
-    held: HeldTask, reason: Exception, ports: ExecutorPorts
-) -> tuple[Release, timedelta]:
-    """How the task leaves RUNNING, and how long until it should be woken if it is to go on."""
-    now, task, at_once = ports.clock.now(), held.task, timedelta(0)
-    match reason:
-        case CancelRequestedError():
-            return Release(status=TaskStatus.CANCELLED), at_once
-        case HandOverError():
-            return _handed_over(held, now), at_once
-        case TryLaterError():
-            wait = reason.retry_after
-            later = Release(status=TaskStatus.PENDING, continuing=True, run_after=now + wait)
-            return later, wait
-        case TransientError() if task.attempts < task.max_attempts:
-            wait = backoff(task.attempts, jitter=ports.dice.jitter())
-            return _retried(held, TaskError(reason.code, str(reason)), now + wait), wait
-        case PermanentError() | TransientError():
-            return _failed(held, TaskError(reason.code, str(reason))), at_once
-        case _:
-            return _failed(held, TaskError(ErrorCode.EXECUTION_ERROR, str(reason))), at_once
-
-
-def _handed_over(held: HeldTask, now: datetime) -> Release:
-    """Go on in another invocation, unless that would go on for ever."""
-    if held.steps_here == 0 and now - held.held_since >= ENOUGH_FOR_A_STEP:
-        nothing = "No step was finished within one whole invocation"
-        return _failed(held, TaskError(ErrorCode.NO_PROGRESS, nothing))
-    if held.task.hops >= MAX_HOPS:
-        often = f"Handed over {held.task.hops} times without an end"
-        return _failed(held, TaskError(ErrorCode.NO_PROGRESS, often))
-    return Release(status=TaskStatus.PENDING, continuing=True, hop=True)
-
-
-def _failed(held: HeldTask, error: TaskError) -> Release:
-    data = {"code": error.code.value, "message": error.message, "retry": False}
-    entry = held.end_entry(EntryKind.FAILURE, data)
-    return Release(status=TaskStatus.FAILED, error=error, entry=entry)
-
-
-def _retried(held: HeldTask, error: TaskError, run_after: datetime) -> Release:
-    data = {"code": error.code.value, "message": error.message, "retry": True}
-    entry = held.end_entry(EntryKind.FAILURE, data)
-    return Release(status=TaskStatus.PENDING, error=error, run_after=run_after, entry=entry)

@@ -16,6 +16,7 @@ from nightdesk.adapters.dynamodb.tables import (
     instant,
     shard_of,
 )
+from nightdesk.domain.engine import due_at, is_in_line
 from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.ports import Mail, WorkspaceSettings
@@ -25,7 +26,6 @@ from nightdesk.domain.task import (
     QUEUE_TIMEOUT,
     RUN_AFTER_MAX,
     TIMEOUT_MS_DEFAULT,
-    WAIT_TIMEOUT,
     Hold,
     Limits,
     OnDependencyFailure,
@@ -49,14 +49,14 @@ def index_keys(task: Task) -> dict[str, Any]:
     although nothing else happened. `group_waiting`: PENDING tasks of a concurrency group.
     """
     pending = task.status is TaskStatus.PENDING
-    runnable = pending and task.run_after is None
-    due_at = _due_at(task)
+    runnable = is_in_line(task)
+    due = due_at(task)
     return {
         "workspace_status": f"{task.workspace_id}#{task.status.value}",
         "runnable": RUNNABLE if runnable else None,
         "rank": f"{instant(task.rank)}#{task.workspace_id}" if runnable else None,
-        "due_shard": shard_of(task.id) if due_at else None,
-        "due_at": due_at,
+        "due_shard": shard_of(task.id) if due else None,
+        "due_at": due,
         "group_waiting": task.group if task.group and pending else None,
         "group_rank": instant(task.rank) if task.group and pending else None,
     }
@@ -64,18 +64,6 @@ def index_keys(task: Task) -> dict[str, Any]:
 
 def workspace_of_rank(rank: str) -> str:
     return rank.partition("#")[2]
-
-
-def _due_at(task: Task) -> datetime | None:
-    match task.status:
-        case TaskStatus.PENDING:
-            return task.run_after or (task.queued_at or task.created_at) + QUEUE_TIMEOUT
-        case TaskStatus.WAITING:
-            return (task.waiting_since or task.updated_at) + WAIT_TIMEOUT
-        case TaskStatus.RUNNING:
-            return None
-        case _:
-            return task.completed_at if task.has_dependants else None
 
 
 def attributes_of(task: Task, *, retention: timedelta) -> dict[str, Any]:
