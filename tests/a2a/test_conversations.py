@@ -147,6 +147,15 @@ def test_a_noted_end_stands_in_both_lists(stores: Stores) -> None:
     assert stores.conversations.of_context("team", "developer", "c1") == [ended]
 
 
+def test_the_end_of_what_is_no_longer_kept_makes_no_row(stores: Stores) -> None:
+    ended = Listed("t1", "c1", NOON, (TaskStatus.FAILED, NOON + MINUTE))
+
+    stores.conversations.note_ends("team", "developer", [ended])
+
+    assert list(stores.conversations.of_agent("team", "developer")) == []
+    assert list(stores.conversations.of_context("team", "developer", "c1")) == []
+
+
 def test_tasks_are_read_many_at_once_and_what_is_gone_is_left_out(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,9 @@ class FakeConversations:
     def note_ends(self, workspace_id: str, agent_id: str, ended: Sequence[Listed]) -> None:
         with self._lock:
             for row in ended:
-                sent = self._sent[row.task_id]
+                sent = self._sent.get(row.task_id)
+                if sent is None:
+                    continue  # its retention is over
                 assert (sent.workspace_id, sent.agent_id) == (workspace_id, agent_id)
                 self._ended[row.task_id] = row
 

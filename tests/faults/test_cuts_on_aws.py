@@ -15,7 +15,7 @@ from tests.faults.cuts import DELIVER_AGAIN, Cut, cuts_of, play
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.wire import wired
 
-KINDS: tuple[Cut, ...] = (*(f for f in Fault if f is not Fault.LOST_FOR_LONG), DELIVER_AGAIN)
+KINDS: tuple[Cut, ...] = (*Fault, DELIVER_AGAIN)
 SAMPLE = 25
 Make = Callable[[], Region]
 
@@ -26,10 +26,10 @@ def make_region() -> Iterator[Make]:
         yield make
 
 
-def failures_of(name: str, make: Make, *, each: int, kinds: tuple[Cut, ...] = KINDS) -> list[str]:
+def failures_of(name: str, make: Make, *, each: int) -> list[str]:
     scenario = SCENARIOS[name]
     calls = play(scenario, {}, make)
-    cuts = [(number, cut) for number, call in enumerate(calls) for cut in cuts_of(call, kinds)]
+    cuts = [(number, cut) for number, call in enumerate(calls) for cut in cuts_of(call, KINDS)]
     failures: list[str] = []
     for number, cut in cuts[::each]:
         try:
@@ -41,14 +41,6 @@ def failures_of(name: str, make: Make, *, each: int, kinds: tuple[Cut, ...] = KI
 
 def test_the_shortest_scenario_survives_each_single_cut_on_the_wire(make_region: Make) -> None:
     failures = failures_of("a_short_answer", make_region, each=1)
-
-    assert not failures, "\n".join(failures[:10])
-
-
-def test_answers_that_stay_away_for_long_lose_and_repeat_nothing(make_region: Make) -> None:
-    kinds = (Fault.LOST_FOR_LONG,)
-
-    failures = failures_of("a_short_answer", make_region, each=1, kinds=kinds)
 
     assert not failures, "\n".join(failures[:10])
 

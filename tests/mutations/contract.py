@@ -62,13 +62,21 @@ class Contract:
         ]
 
     def cases(self) -> list[Case]:
+        """All tests of the adapter that need nothing else than `fixtures` and their parameters."""
+        clear_tables()
+        offered = self.fixtures().keys()
         found = [
             value
             for module in self.tests
             for name, value in vars(module).items()
             if name.startswith("test_") and self.subject in signature(value).parameters
         ]
-        return [Case(test, arguments) for test in found for arguments in _parameters(test)]
+        cases = [Case(test, arguments) for test in found for arguments in _parameters(test)]
+        return [
+            case
+            for case in cases
+            if signature(case.function).parameters.keys() <= offered | case.arguments.keys()
+        ]
 
     def fails(self, case: Case) -> bool:
         """Run one test on empty tables; whether it fails."""

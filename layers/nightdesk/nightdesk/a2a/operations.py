@@ -162,11 +162,11 @@ class Operations:
 
     def send_message(self, request: SendMessageRequest, call: Call) -> WireTask:
         """The task, settled if that took no longer than the gateway waits."""
+        api = self.ports.api
+        until = api.clock.now() + self.blocking_wait
         task, sent = self.begin(request, call)
         configuration = request.configuration
         if not configuration.return_immediately:
-            api = self.ports.api
-            until = api.clock.now() + self.blocking_wait
             task = wait_for_task(task, until=until, tasks=api.tasks, clock=api.clock)
         return apply_history_length(self.shown(task, sent), configuration)
 
