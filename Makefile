@@ -95,6 +95,7 @@ prove: environments ## The long proofs, then every test ROUNDS=3 times with fres
 
 bench: setup ## The figures: cold start, locating.
 	PATH="$(LAMBDA_PATH)" PYTHONPATH=.:layers/nightdesk .venv/bin/python bench/cold_start/cold_start.py
+	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.cold_start.a2a
 	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.locate.timing
 
 clean: ## Remove what was installed or made here.

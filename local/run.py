@@ -112,7 +112,9 @@ def running(
             port=simulator_port,
             screen=screen,
         )
-        parameters = _parameters(simulator, github, model, options) | dict(model.parameters)
+        parameters = _parameters(simulator, github, model, options, front_port) | dict(
+            model.parameters
+        )
         if model.provider == "bedrock":
             gateway = BedrockGateway(
                 botocore.session.Session(),
@@ -187,10 +189,16 @@ def _show_model(model: ModelChoice, screen: Screen) -> None:
 
 
 def _parameters(
-    simulator: Simulator | None, github: GithubChoice, model: ModelChoice, options: Options
+    simulator: Simulator | None,
+    github: GithubChoice,
+    model: ModelChoice,
+    options: Options,
+    front_port: int,
 ) -> dict[str, str]:
     return {
         "Profile": "local",
+        "A2aPublicUrl": f"http://127.0.0.1:{front_port}",
+        "A2aDefaultAgent": "issue-enricher",
         "Arch": "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64",
         "SpecialistsDir": str(options.root / "specialists"),
         "GithubPollingRepos": simulator.repository if simulator else github.repos,

@@ -100,6 +100,7 @@ def send_task(
         trigger_source=TriggerSource.A2A,
         triggered_by="a2a",
         timeout_ms=ask.timeout_ms,
+        context_id=request.context_id,
     )
     quiet = replace(ports.api, wake_ups=_HeldWakeUps(ports.api.wake_ups))
     submitted = submit_task(new, key=key, idempotency_key=idempotency_key, ports=quiet)

@@ -79,6 +79,7 @@ class NewTask:
     depends_on: tuple[str, ...] | None = None
     on_dependency_failure: OnDependencyFailure | None = None
     quotes_outputs: bool | None = None
+    context_id: str | None = None
     #: The caller's own name for it; None = what the specialist's file says.
     concurrency_group: str | None = None
     on_conflict: OnConflict | None = None
@@ -349,6 +350,7 @@ def _task(
         held=held,
         group=group,
         supersedes=group is not None and supersedes,
+        context_id=new.context_id,
     )
 
 
