@@ -85,18 +85,22 @@ test: ## Everything that CI checks; installs what it needs.
 	@$(MAKE) check
 	PATH="$(LAMBDA_PATH)" .venv/bin/python -m pytest -n 2 --dist loadgroup
 
-prove: environments ## The long proofs, then every test ROUNDS=3 times with fresh random seeds.
+prove: environments ## The long proofs and kill campaigns, then every test ROUNDS=3 times with fresh random seeds.
 	PATH="$(LAMBDA_PATH)" .venv/bin/python -m pytest -m prove || [ $$? -eq 5 ]
+	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.kill --campaign --kills $(or $(KILLS),1000)
+	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.kill --defaults --kills 60
 	@for round in $$(seq $(or $(ROUNDS),3)); do \
 	  seed=$$(.venv/bin/python -c 'import secrets; print(secrets.randbelow(2**32))'); \
 	  echo "round $$round: --hypothesis-seed=$$seed"; \
 	  .venv/bin/python -m pytest -q -m "not ministack and not prove" --ignore=tests/template --hypothesis-seed=$$seed || exit 1; \
 	done
 
-bench: setup ## The figures: cold start, locating.
+bench: .venv/.done .venv-cloud/.done ## The figures: cold start, locating, requests and dollars per task, reads of large tables.
 	PATH="$(LAMBDA_PATH)" PYTHONPATH=.:layers/nightdesk .venv/bin/python bench/cold_start/cold_start.py
 	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.cold_start.a2a
 	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.locate.timing
+	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.requests
+	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.tables
 
 clean: ## Remove what was installed or made here.
 	rm -rf .venv .venv-uv .venv-run .venv-cloud .venv-sam .local .aws-sam .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

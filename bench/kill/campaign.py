@@ -34,6 +34,7 @@ from nightdesk.domain.task import Origin, Target, Task, TaskStatus
 WORKSPACE = "bench"
 _TICK_SECONDS = 0.02
 _LOOK_EVERY_SECONDS = 0.5
+_TELL_EVERY_SECONDS = 60.0
 #: Most kills hit an executor at work; some, any of them, also one that waits or looks.
 _AT_WORK = 0.9
 #: One kill in so many takes the publisher too.
@@ -121,7 +122,7 @@ class Campaign:
     def _kill_until_enough(self) -> None:
         begun = time.monotonic()
         next_kill = begun + self._gap()
-        next_look = 0.0
+        next_look, next_word = 0.0, begun + _TELL_EVERY_SECONDS
         while len(self._tally.kills) < self._plan.kills:
             now = time.monotonic()
             if now - begun > self._plan.kill_seconds:
@@ -130,11 +131,18 @@ class Campaign:
                 self._look()
                 self._top_up()
                 next_look = now + _LOOK_EVERY_SECONDS
+            if now >= next_word:
+                self._tell(now - begun)
+                next_word = now + _TELL_EVERY_SECONDS
             if now >= next_kill:
                 self._kill_one()
                 next_kill = time.monotonic() + self._gap()
             time.sleep(_TICK_SECONDS)
         self._tally.kill_seconds = time.monotonic() - begun
+
+    def _tell(self, seconds: float) -> None:
+        kills, tasks = len(self._tally.kills), len(self._tally.tasks)
+        print(f"  {seconds:5.0f} s: {kills} kills, {tasks} tasks submitted", flush=True)
 
     def _gap(self) -> float:
         return self._random.expovariate(1 / self._plan.mean_gap_seconds)

@@ -6,10 +6,13 @@ Create (the API's handler), run and complete (the executor's), publish (the publ
 on the embedded cloud; requests by botocore's `before-call`, so one that botocore repeats is one.
 """
 
+import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench.kill.github import REPOSITORY, REPOSITORY_ID, CountingGithub
@@ -21,7 +24,7 @@ from bench.requests.prices import Prices, heartbeats_at_most
 from nightdesk import bootstrap
 from nightdesk.adapters.dynamodb.access_store import DynamoAccessStore
 from nightdesk.adapters.dynamodb.tables import OriginItem, TaskItem
-from nightdesk.adapters.dynamodb.task_items import origin_item
+from nightdesk.adapters.dynamodb.task_items import item_of, origin_item
 from nightdesk.domain.model import (
     CallControl,
     ModelRequest,
@@ -30,7 +33,17 @@ from nightdesk.domain.model import (
     StopReason,
     Usage,
 )
-from nightdesk.domain.task import HEARTBEAT_AFTER, LEASE, VISIBILITY_RENEWAL, Target
+from nightdesk.domain.task import (
+    ACTIVITY_MAX,
+    HEARTBEAT_AFTER,
+    LEASE,
+    PROMPT_MAX,
+    TITLE_MAX,
+    VISIBILITY_RENEWAL,
+    Target,
+    Task,
+    TaskStatus,
+)
 from nightdesk.services.manage_keys import create_key
 from tests.engine.world import FakeSnapshots
 from tests.handlers import FakeContext, event, load_handler
@@ -41,8 +54,8 @@ MEMORY_MB = {"executor": 1024, "api": 512}
 #: The poller of Lambda: at least five, each waiting up to 20 s for a message.
 POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
 SWEEPS_A_MONTH = 60 * 24 * 30
-#: Seconds of the sweeper, generously; its CPU is the same whatever the table holds.
-SWEEP_SECONDS = 0.5
+#: Lambda gives a whole CPU at this memory, and the sweeper has 512 MB.
+MB_OF_A_CPU, SWEEPER_MB = 1769, 512
 #: ReceiveMessage and DeleteMessage, which Lambda makes for us.
 LAMBDAS_OWN_SQS = Bill(sqs=2)
 
@@ -153,13 +166,14 @@ class Bench:
             self._store.heartbeat(claimed, lease_until=now + 2 * LEASE)
         return bill_of(made)
 
-    def idle_sweep(self) -> list[Made]:
-        """A sweep that finds nothing."""
+    def idle_sweep(self) -> tuple[list[Made], float]:
+        """The requests and the CPU seconds of a sweep that finds nothing."""
         ports = bootstrap.sweeper()
         assert ports.tasks.runnable(limit=1) == []
+        begun = time.process_time()
         with self._meter.measuring() as made:
             self._sweeper.lambda_handler(event("sweeper-each-minute"), FakeContext())
-        return made
+        return made, time.process_time() - begun
 
     def _create_and_receive(self) -> str:
         self._api.lambda_handler(_create_event(self._key, "Wait."), FakeContext())
@@ -223,8 +237,6 @@ def _task_id_of(message: Mapping[str, Any]) -> str:
 
 
 def _create_event(key: str, prompt: str) -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
     made = event("api-create")
     made["headers"]["authorization"] = f"Bearer {key}"
     made["body"] = json.dumps(
@@ -257,12 +269,12 @@ def main() -> int:
     ):
         stage.put_write_token()
         bench = Bench(stage, meter)
-        idle = bench.idle_sweep()
+        idle, cpu_seconds = bench.idle_sweep()
         bench.task(0, turns_too=False)  # clients, specialists and the token are read once
         good = _print_requests(bench)
         good &= _print_hot_item(bench)
         good &= _print_dollars(bench, prices, bench.task)
-        _print_idle(idle, prices)
+        _print_idle(idle, cpu_seconds, prices)
     return 0 if good else 1
 
 
@@ -280,10 +292,42 @@ def _print_requests(bench: Bench) -> bool:
 
 
 def _print_hot_item(bench: Bench) -> bool:
-    measured = bench.task(2, prompt="\u00fc" * 100_000, turns_too=False)
+    measured = bench.task(2, prompt=_source(PROMPT_MAX), turns_too=False)
     print(f"Hot item of a task with a prompt of 100,000 characters: {measured.hot_bytes} bytes")
-    print(f"  its origin, compressed: {bench.origin_bytes()} bytes (the prompt is one letter)")
-    return measured.hot_bytes < 1024
+    print(f"  its origin, compressed: {bench.origin_bytes()} bytes (the prompt is Python code)")
+    latin, japanese = _running_bytes("x"), _running_bytes("\u8a9e")
+    print(f"  RUNNING, title and activity as long as they may be: {latin} bytes,", end=" ")
+    print(f"{japanese} in Japanese")
+    return max(measured.hot_bytes, latin) < 1024
+
+
+def _running_bytes(letter: str) -> int:
+    """The hot item of a task at work, its texts of this letter."""
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    task = Task(
+        id="0" * 32,
+        workspace_id="a-workspace-name",
+        agent_id="issue-enricher",
+        title=letter * TITLE_MAX,
+        created_at=now,
+        updated_at=now,
+        status=TaskStatus.RUNNING,
+        attempts=3,
+        queued_at=now,
+        started_at=now,
+        lease_until=now,
+        last_activity=now,
+        current_activity=letter * ACTIVITY_MAX,
+        result_session_id=f"ses_{'0' * 32}_1",
+        input_tokens=1_234_567,
+        output_tokens=123_456,
+        cost_micros=499_999,
+        tool_call_count=60,
+        fence=12,
+        slot=1,
+        last_entry=120,
+    )
+    return item_size(item_of(task, retention=timedelta(days=90)).to_dynamodb_dict())
 
 
 def _print_dollars(bench: Bench, prices: Prices, task: Any) -> bool:
@@ -321,17 +365,19 @@ def _print_dollars(bench: Bench, prices: Prices, task: Any) -> bool:
     return good
 
 
-def _print_idle(idle: list[Made], prices: Prices) -> None:
+def _print_idle(idle: list[Made], cpu_seconds: float, prices: Prices) -> None:
     sweeps = bill_of(idle).times(SWEEPS_A_MONTH)
     polls = Bill(sqs=POLLS_A_MONTH)
+    # Its wait for DynamoDB's answers comes on top: some milliseconds for each.
+    seconds = cpu_seconds * MB_OF_A_CPU / SWEEPER_MB + 0.005 * len(idle)
     lambdas = SWEEPS_A_MONTH * (
         prices.lambda_request
-        + prices.lambda_seconds(SWEEP_SECONDS, memory_mb=512)
+        + prices.lambda_seconds(seconds, memory_mb=SWEEPER_MB)
         + prices.scheduler_invocation
     )
     print(f"Idle, a month of 30 days, without free tiers: a sweep is {operations(idle)}")
     print(f"  DynamoDB ${prices.of(sweeps):.2f}, Lambda's polling of the queue", end=" ")
-    print(f"${prices.of(polls):.2f}, sweeper's invocations of {SWEEP_SECONDS} s ${lambdas:.2f}")
+    print(f"${prices.of(polls):.2f}, sweeper of about {seconds:.2f} s ${lambdas:.2f}")
 
 
 def _units(bill: Bill) -> str:

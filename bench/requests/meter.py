@@ -65,6 +65,8 @@ class Meter:
             self._measured = None
 
     def _ask_for_capacity(self, params: dict[str, Any], model: Any, context: Any, **_: Any) -> None:
+        if self._measured is None:
+            return
         if "ReturnConsumedCapacity" in model.input_shape.members:
             params["ReturnConsumedCapacity"] = "INDEXES"
         context["bench_parameters"] = params

@@ -18,6 +18,7 @@ from api_requests import (
     choice,
     event_number,
     flag,
+    issue_number,
     list_cursor,
     page_limit,
     required,
@@ -79,6 +80,7 @@ class Api:
                 ("POST", "/api/dead-letters/redrive"): self._redrive,
                 ("GET", "/api/polling/check"): self._polling_status,
                 ("POST", "/api/polling/check"): self._polling_check,
+                ("GET", "/api/github/decisions"): self._decisions,
                 ("GET", "/api/specialists"): self._specialists,
             }
         )
@@ -325,6 +327,24 @@ class Api:
     def _ask_poller(self, action: str) -> Answer:
         poller = self._ports.settings.github_poller_function
         return Answer(HTTPStatus.OK, self._ports.functions.invoke(poller, {"action": action}))
+
+    def _decisions(self, request: Request) -> Answer:
+        """The poller is asked, because it may read the table of GitHub's events."""
+        key = self._caller(request, Operation.READ)
+        query = request.query("repo", "number")
+        asked = {
+            "action": "decisions",
+            "repo": required("repo", query.get("repo")),
+            "number": issue_number(query.get("number")),
+            "workspaceId": key.workspace_id,
+        }
+        poller = self._ports.settings.github_poller_function
+        found = dict(self._ports.functions.invoke(poller, asked))
+        shown = found.get("decisions", [])
+        found["decisions"] = [
+            d for d in shown if "specialist" not in d or key.covers_agent(d["specialist"])
+        ]
+        return Answer(HTTPStatus.OK, found)
 
     def _specialists(self, request: Request) -> Answer:
         key = self._caller(request, Operation.READ)

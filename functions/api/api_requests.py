@@ -240,6 +240,13 @@ def page_limit(value: str | None) -> int:
     raise InvalidInputError("limit", f"limit must be {allowed}; got {_shown(value)}")
 
 
+def issue_number(value: str | None) -> int:
+    """The query parameter `number`: of an issue or pull request."""
+    if value is not None and re.fullmatch(r"[1-9][0-9]{0,9}", value, re.ASCII):
+        return int(value)
+    raise InvalidInputError("number", f"number must be that of an issue; got {_shown(value)}")
+
+
 def event_number(value: str | None) -> int:
     """The query parameter `after`: the number of the newest event that the caller has."""
     if value is None:

@@ -145,6 +145,24 @@ def test_the_pollers_answer_is_passed_on(api: Caller, method: str, action: str) 
     assert api.functions.invoked == [("poller", {"action": action})]
 
 
+def test_decisions_are_those_of_the_keys_own_workspace(api: Caller) -> None:
+    rows = [{"event": "issues.opened", "outcome": "bot"}]
+    api.functions.answers["poller"] = {"repo": "o/r", "number": 12, "decisions": rows}
+    query = {"repo": "o/r", "number": "12"}
+
+    answer = api.call("GET", "/api/github/decisions", query=query)
+
+    assert (answer.status, answer.json["decisions"]) == (200, rows)
+    asked = {"action": "decisions", "repo": "o/r", "number": 12, "workspaceId": "team"}
+    assert api.functions.invoked == [("poller", asked)]
+
+
+@pytest.mark.parametrize("number", ["", "0", "x", "-1", "1" * 11, "\u0661"])
+def test_decisions_of_no_issue_are_refused(api: Caller, number: str) -> None:
+    query = {"repo": "o/r", "number": number}
+    assert api.call("GET", "/api/github/decisions", query=query).status == 400
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -32,6 +32,7 @@ ROUTES: tuple[tuple[str, str, Any, dict[str, str]], ...] = (
     ("POST", f"{TASKS}/process", None, {}),
     ("GET", "/api/polling/check", None, {}),
     ("POST", "/api/polling/check", None, {}),
+    ("GET", "/api/github/decisions", None, {"repo": "o/r", "number": "1"}),
     ("GET", "/api/specialists", None, {}),
 )
 NAMES = [f"{method} {path} {(body or {}).get('action', '')}" for method, path, body, _ in ROUTES]

@@ -157,6 +157,21 @@ def test_a_new_issue_travels_from_the_feed_to_a_posted_comment(deployment: Deplo
     assert after.publication == comment["html_url"]
 
 
+def test_the_poller_says_why_something_happened(deployment: Deployment) -> None:
+    deployment.poll()
+    number = deployment.github.open_issue()
+    deployment.poll()
+    task, _ = deployment.only_task()
+    asked = {"action": "decisions", "repo": "octo-org/widgets", "number": number}
+
+    answer = deployment.invoke("github_poller", {**asked, "workspaceId": "default"})
+
+    (row,) = (row for row in answer["decisions"] if row["outcome"] == "task")
+    assert (row["taskId"], row["specialist"]) == (task.id, "issue-enricher")
+    other = deployment.invoke("github_poller", {**asked, "workspaceId": "other"})
+    assert other["decisions"] == []
+
+
 def test_a_repeated_record_and_the_sweepers_list_write_nothing_more(
     deployment: Deployment,
 ) -> None:

@@ -14,6 +14,7 @@ from nightdesk.services.poll_repositories import (
     poll_status,
 )
 from tests.fakes.clock import FakeClock, FakeDice
+from tests.fakes.decisions import FakeDecisions, FakeTaskCounts
 from tests.fakes.github import AUTHOR, FakeEventSource, issue_event, issue_facts
 from tests.fakes.github_state import FakePollStates
 from tests.fakes.kill import KillSwitch
@@ -33,6 +34,8 @@ class PollerWorld:
     dice: FakeDice = field(default_factory=FakeDice)
     tasks: FakeTaskStore = field(default_factory=FakeTaskStore)
     states: FakePollStates = field(default_factory=FakePollStates)
+    counts: FakeTaskCounts = field(default_factory=FakeTaskCounts)
+    decisions: FakeDecisions = field(default_factory=FakeDecisions)
     wake_ups: FakeWakeUps = field(default_factory=FakeWakeUps)
     specialists: FakeSpecialists = field(default_factory=lambda: FakeSpecialists("enricher"))
     settings: PollerSettings = field(
@@ -51,6 +54,8 @@ class PollerWorld:
             states=guard.guard(self.states),
             source=guard.guard(self.source),
             wake_ups=guard.guard(self.wake_ups),
+            counts=guard.guard(self.counts),
+            decisions=guard.guard(self.decisions),
             specialists=self.specialists,
             clock=self.clock,
             dice=self.dice,

@@ -108,6 +108,8 @@ class WebhookWorld(PollerWorld):
         return WebhookPorts(
             tasks=guard.guard(self.tasks),
             wake_ups=guard.guard(self.wake_ups),
+            counts=guard.guard(self.counts),
+            decisions=guard.guard(self.decisions),
             specialists=self.specialists,
             clock=self.clock,
             dice=self.dice,

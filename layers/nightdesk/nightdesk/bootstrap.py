@@ -155,6 +155,7 @@ def dead_letters() -> "DeadLetters":
 
 @cache
 def poller() -> "PollerPorts":
+    from nightdesk.adapters.dynamodb.decisions import DynamoDecisions, DynamoTaskCounts
     from nightdesk.adapters.dynamodb.github_state import DynamoPollStates
     from nightdesk.adapters.github.events import GithubEventSource
     from nightdesk.adapters.specialist_files import SpecialistFiles
@@ -175,6 +176,8 @@ def poller() -> "PollerPorts":
         wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
         clock=clock,
         dice=SystemDice(),
+        counts=DynamoTaskCounts(),
+        decisions=DynamoDecisions(retention=known.retention),
         settings=PollerSettings(
             repos=known.github_polling_repos,
             interval=known.github_polling_interval,
@@ -183,12 +186,14 @@ def poller() -> "PollerPorts":
             own_account_ids=known.github_own_account_ids,
             allowed_bot_ids=known.github_allowed_bot_ids,
             mention_handle=known.github_mention_handle,
+            tasks_per_hour=known.github_tasks_per_hour,
         ),
     )
 
 
 @cache
 def github_webhook() -> "WebhookPorts":
+    from nightdesk.adapters.dynamodb.decisions import DynamoDecisions, DynamoTaskCounts
     from nightdesk.adapters.github.webhooks import read_delivery
     from nightdesk.adapters.specialist_files import SpecialistFiles
     from nightdesk.adapters.sqs import SqsWakeUps
@@ -207,6 +212,8 @@ def github_webhook() -> "WebhookPorts":
         wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
         clock=clock,
         dice=SystemDice(),
+        counts=DynamoTaskCounts(),
+        decisions=DynamoDecisions(retention=known.retention),
         secrets=lambda: tuple(secrets.read(name) for name in names),
         read_delivery=read_delivery,
         settings=WebhookSettings(
@@ -216,6 +223,7 @@ def github_webhook() -> "WebhookPorts":
             own_account_ids=known.github_own_account_ids,
             allowed_bot_ids=known.github_allowed_bot_ids,
             mention_handle=known.github_mention_handle,
+            tasks_per_hour=known.github_tasks_per_hour,
         ),
     )
 

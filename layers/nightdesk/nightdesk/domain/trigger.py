@@ -51,6 +51,7 @@ class Skip(StrEnum):
     TRANSFERRED = "transferred"
     OTHER_REPOSITORY = "other_repository"
     NOT_CONFIGURED = "not_configured"
+    TOO_MANY = "too_many"
     ALREADY_STARTED = "already_started"
     DEFERRED = "deferred"
     RATE_LIMITED = "rate_limited"

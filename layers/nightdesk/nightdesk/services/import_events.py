@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from nightdesk.domain.command import Command, commands_in
 from nightdesk.domain.concurrency import group_of, supersedes_older
+from nightdesk.domain.decisions import TASK, Decision, Outcome, TaskCounts
 from nightdesk.domain.errors import TransientError, UnavailableError
 from nightdesk.domain.event_prompt import task_prompt, task_title
 from nightdesk.domain.github_ports import GithubNotFoundError, IssueFacts
@@ -33,6 +34,9 @@ from nightdesk.services.concurrency_groups import supersede_older
 logger = logging.getLogger(__name__)
 
 
+TASKS_PER_HOUR = 10
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRules:
     """What an event may start in this deployment."""
@@ -44,6 +48,8 @@ class ImportRules:
     source: TriggerSource
     #: Our account's login: `@handle specialist` at the beginning of a line is a command.
     handle: str = ""
+    #: An issue or pull request gets no more in an hour: a loop ends here, whoever makes it.
+    tasks_per_hour: int = TASKS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,7 @@ class ImportPorts:
     wake_ups: WakeUps
     clock: Clock
     dice: Dice
+    counts: TaskCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,24 @@ class Imported:
 
     task_ids: tuple[str, ...]
     skip: Skip | None = None
+    outcomes: tuple[Outcome, ...] = ()
+
+
+def decision_of(
+    event: GithubEvent, imported: Imported, rules: ImportRules, ports: ImportPorts
+) -> Decision:
+    """What is recorded of the event, for people."""
+    reason = Outcome(result=imported.skip.value if imported.skip else TASK)
+    return Decision(
+        repo=event.repo.full_name,
+        number=event.number,
+        at=ports.clock.now(),
+        event=event.name,
+        key=event.key,
+        actor=event.actor.login,
+        source=rules.source.value,
+        outcomes=imported.outcomes or (reason,),
+    )
 
 
 def import_event(
@@ -132,18 +157,52 @@ def _start(
 ) -> Imported:
     created: dict[str, None] = {}
     refusals: list[Skip] = []
+    outcomes: list[Outcome] = []
     for starter in starters:
+        task_id = task_id_of(rules.workspace_id, event, starter.specialist.id)
+        if task_id in created:
+            continue
         refusal = _refusal(event, facts, starter, rules)
-        if refusal is not None:
-            refusals.append(refusal)
-        elif _create(event, facts, starter, rules, ports):
-            created.setdefault(task_id_of(rules.workspace_id, event, starter.specialist.id))
+        if refusal is None:
+            refusal = _create_if_admitted(event, facts, starter, rules, ports)
+        if refusal is None:
+            created.setdefault(task_id)
         else:
-            refusals.append(Skip.ALREADY_STARTED)
+            refusals.append(refusal)
+        outcomes.append(_outcome(starter, refusal, task_id))
     if created:
-        return Imported(tuple(created))
+        return Imported(tuple(created), outcomes=tuple(outcomes))
     exists = Skip.ALREADY_STARTED in refusals
-    return Imported((), Skip.ALREADY_STARTED if exists else refusals[0])
+    return Imported((), Skip.ALREADY_STARTED if exists else refusals[0], tuple(outcomes))
+
+
+def _outcome(starter: _Starter, refusal: Skip | None, task_id: str) -> Outcome:
+    has_task = refusal in {None, Skip.ALREADY_STARTED}
+    return Outcome(
+        specialist=starter.specialist.id,
+        result=refusal.value if refusal else TASK,
+        task_id=task_id if has_task else "",
+    )
+
+
+def _create_if_admitted(
+    event: GithubEvent,
+    facts: IssueFacts,
+    starter: _Starter,
+    rules: ImportRules,
+    ports: ImportPorts,
+) -> Skip | None:
+    """Count the task, then put it; a task that is counted and cut off keeps its place."""
+    admitted = ports.counts.admit(
+        event.repo.id,
+        event.number,
+        task_id_of(rules.workspace_id, event, starter.specialist.id),
+        now=ports.clock.now(),
+        most=rules.tasks_per_hour,
+    )
+    if not admitted:
+        return Skip.TOO_MANY
+    return None if _create(event, facts, starter, rules, ports) else Skip.ALREADY_STARTED
 
 
 def _refusal(

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from nightdesk.domain.decisions import TASK, Decision, DecisionLog
 from nightdesk.domain.errors import (
     ConditionFailedError,
     NightdeskError,
@@ -36,7 +37,14 @@ from nightdesk.domain.ports import Specialists
 from nightdesk.domain.repository_name import parse_repository_list
 from nightdesk.domain.task import TriggerSource
 from nightdesk.domain.trigger import ActorGate, DefaultTrigger, Skip, event_of_feed
-from nightdesk.services.import_events import ImportPorts, ImportRules, import_event
+from nightdesk.services.explain_event import record_decisions
+from nightdesk.services.import_events import (
+    TASKS_PER_HOUR,
+    ImportPorts,
+    ImportRules,
+    decision_of,
+    import_event,
+)
 from nightdesk.services.reconcile import AT_ONCE, EVERY, begun, reconcile
 
 logger = logging.getLogger(__name__)
@@ -67,12 +75,14 @@ class PollerSettings:
     own_account_ids: frozenset[int] = frozenset()
     allowed_bot_ids: frozenset[int] = frozenset()
     mention_handle: str = ""
+    tasks_per_hour: int = TASKS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollerPorts(ImportPorts):
     source: EventSource
     states: PollStates
+    decisions: DecisionLog
     specialists: Specialists
     settings: PollerSettings
 
@@ -214,6 +224,7 @@ class _Poll:
         self._deadline = deadline
         self._name = state.full_name or state.repo
         self._checked_before = state.checked_at
+        self._decisions: list[Decision] = []
 
     def run(self) -> PollState:
         started = self._ports.clock.now()
@@ -240,7 +251,7 @@ class _Poll:
         due = state.done_at + max(EVERY, turns * self._ports.settings.interval)
         if started < due and not self._result.has_gap:
             return
-        state, made = reconcile(
+        state, decisions = reconcile(
             state,
             Repository(id=self._state.repo_id, full_name=self._name),
             now=started,
@@ -249,6 +260,8 @@ class _Poll:
             rules=self._rules,
             ports=self._ports,
         )
+        record_decisions(decisions, self._ports.decisions)
+        made = sum(outcome.result == TASK for d in decisions for outcome in d.outcomes)
         self._result.reconciled += made
         self._result.processed += made
         self._state = replace(self._state, reconcile=state)
@@ -312,6 +325,7 @@ class _Poll:
             if len(new) == len(events) >= FEED_EVENTS:
                 self._report_gap()
             done = self._import(new, repo, seen.watched_since)
+            record_decisions(self._decisions, self._ports.decisions)
             complete = len(done) == len(new)
             if not done:
                 return complete
@@ -378,7 +392,9 @@ class _Poll:
         if event is None:
             return Skip.UNSUPPORTED
         facts_of = partial(self._ports.source.issue, repo.full_name, event.number)
-        return import_event(event, facts_of, self._rules, self._ports).skip
+        imported = import_event(event, facts_of, self._rules, self._ports)
+        self._decisions.append(decision_of(event, imported, self._rules, self._ports))
+        return imported.skip
 
     def _count(self, skip: Skip | None) -> None:
         if skip is None:
@@ -426,6 +442,7 @@ def _rules(ports: PollerPorts) -> ImportRules:
         ),
         source=TriggerSource.POLLING,
         handle=settings.mention_handle,
+        tasks_per_hour=settings.tasks_per_hour,
     )
 
 

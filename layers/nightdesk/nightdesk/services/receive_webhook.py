@@ -17,13 +17,21 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+from nightdesk.domain.decisions import DecisionLog
 from nightdesk.domain.errors import NightdeskError, TransientError, UnavailableError
 from nightdesk.domain.github_ports import Delivery, IssueFacts
 from nightdesk.domain.ports import Specialists
 from nightdesk.domain.repository_name import parse_repository_list
 from nightdesk.domain.task import TriggerSource
 from nightdesk.domain.trigger import ActorGate, DefaultTrigger, GithubEvent, Skip, event_of_feed
-from nightdesk.services.import_events import ImportPorts, ImportRules, import_event
+from nightdesk.services.explain_event import record_decisions
+from nightdesk.services.import_events import (
+    TASKS_PER_HOUR,
+    ImportPorts,
+    ImportRules,
+    decision_of,
+    import_event,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +50,7 @@ class WebhookSettings:
     own_account_ids: frozenset[int] = frozenset()
     allowed_bot_ids: frozenset[int] = frozenset()
     mention_handle: str = ""
+    tasks_per_hour: int = TASKS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,7 @@ class WebhookPorts(ImportPorts):
     secrets: Callable[[], tuple[str, ...]]
     read_delivery: Callable[[str, str, Mapping[str, Any]], Delivery | None]
     specialists: Specialists
+    decisions: DecisionLog
     settings: WebhookSettings
 
 
@@ -164,7 +174,9 @@ def _import(
     if found is None:
         return _Outcome(skip=Skip.UNSUPPORTED)
     event, facts = found
-    imported = import_event(event, lambda: facts, _rules(ports), ports)
+    rules = _rules(ports)
+    imported = import_event(event, lambda: facts, rules, ports)
+    record_decisions([decision_of(event, imported, rules, ports)], ports.decisions)
     logger.info(
         "[GitHubWebhook] %s: %s: %s", event.name, event.key, imported.skip or imported.task_ids
     )
@@ -201,4 +213,5 @@ def _rules(ports: WebhookPorts) -> ImportRules:
         ),
         source=TriggerSource.WEBHOOK,
         handle=settings.mention_handle,
+        tasks_per_hour=settings.tasks_per_hour,
     )

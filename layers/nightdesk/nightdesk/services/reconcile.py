@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from nightdesk.domain.decisions import Decision
 from nightdesk.domain.github_ports import (
     Change,
     EventSource,
@@ -18,7 +19,13 @@ from nightdesk.domain.github_ports import (
     Repository,
 )
 from nightdesk.domain.trigger import GithubEvent, event_of_feed
-from nightdesk.services.import_events import ImportPorts, ImportRules, import_event
+from nightdesk.services.import_events import (
+    Imported,
+    ImportPorts,
+    ImportRules,
+    decision_of,
+    import_event,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +54,8 @@ def reconcile(
     states: PollStates,
     rules: ImportRules,
     ports: ImportPorts,
-) -> tuple[ReconcileState, int]:
-    """Import what the lists show and is not known; answers the new state and how many tasks.
+) -> tuple[ReconcileState, list[Decision]]:
+    """Import what the lists show and is not known; answers the new state, and what made tasks.
 
     Raises:
         TryLaterError, UnavailableError, PermanentError: the cursor stays, so all of it comes again.
@@ -57,9 +64,11 @@ def reconcile(
     is_fresh = state.etags_at is not None and now - state.etags_at < ETAGS_MAX_AGE
     changes = source.changes(repo, since, etags=state.etags if is_fresh else ())
     heads = states.heads(repo.id) if any(c.head_sha for c in changes.items) else {}
-    made = 0
+    decisions: list[Decision] = []
     for change, event in _events(changes.items, heads, since, state.began_at, repo):
-        made += len(_import(change, event, rules, ports))
+        imported = _import(change, event, rules, ports)
+        if imported.task_ids:
+            decisions.append(decision_of(event, imported, rules, ports))
     now_open = {c.facts.number: c.head_sha for c in changes.items if c.head_sha}
     if now_open and now_open != dict(heads):
         states.store_heads(repo.id, now_open)
@@ -67,13 +76,11 @@ def reconcile(
     # The lists' addresses name the cursor; for another one the ETags mean nothing.
     kept = changes.etags if cursor == state.cursor else ("", "", changes.etags[2])
     etags_at = state.etags_at if is_fresh else now
-    return replace(state, done_at=now, cursor=cursor, etags=kept, etags_at=etags_at), made
+    return replace(state, done_at=now, cursor=cursor, etags=kept, etags_at=etags_at), decisions
 
 
-def _import(
-    change: Change, event: GithubEvent, rules: ImportRules, ports: ImportPorts
-) -> tuple[str, ...]:
-    return import_event(event, lambda: change.facts, rules, ports).task_ids
+def _import(change: Change, event: GithubEvent, rules: ImportRules, ports: ImportPorts) -> Imported:
+    return import_event(event, lambda: change.facts, rules, ports)
 
 
 def _events(

@@ -16,6 +16,7 @@ from pynamodb.attributes import (
     BooleanAttribute,
     NumberAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 from pynamodb.connection import Connection
 from pynamodb.constants import BINARY, STRING
@@ -301,6 +302,7 @@ class GithubItem(Model):
     document = PackedAttribute(attr_name="doc", null=True)
     version = NumberAttribute(attr_name="v", null=True)
     lease_until = InstantAttribute(attr_name="lu", null=True)
+    members = UnicodeSetAttribute(attr_name="ids", null=True)
     expires = NumberAttribute(attr_name="ttl", null=True)
 
 
