@@ -207,11 +207,12 @@ def test_what_was_set_aside_for_a_lost_call_is_set_aside_again(world: World) -> 
     assert (claimed.task.cost_micros, claimed.task.reserved_micros) == (42, 40)
 
 
-def test_a_wake_up_that_names_no_task_is_a_wake_up_all_the_same(world: World) -> None:
+@pytest.mark.parametrize("hint", ["", "x" * 3_000])
+def test_a_wake_up_that_names_no_task_is_a_wake_up_all_the_same(world: World, hint: str) -> None:
     add(world.tasks, "t-1")
 
     claimed = claim_next(
-        WakeUp("", "m-1"), ports=world.executor(), give_up_at=NOON + timedelta(minutes=10)
+        WakeUp(hint, "m-1"), ports=world.executor(), give_up_at=NOON + timedelta(minutes=10)
     )
 
     assert claimed is not None

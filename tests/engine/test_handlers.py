@@ -204,9 +204,10 @@ def test_a_task_of_n_journal_steps_costs_the_executor_five_requests_and_n(
     ]
 
 
-def test_the_hot_item_stays_under_1_kb_whatever_the_prompt(cloud: Cloud) -> None:
+@pytest.mark.parametrize("letter", ["x", "ü", "漢"])
+def test_the_hot_item_stays_under_1_kb_whatever_the_prompt(cloud: Cloud, letter: str) -> None:
     now = cloud.clock.now()
-    long = "x" * 200
+    long = letter * 200
     task = a_task(
         "0123456789abcdef0123456789abcdef",
         at=now,
@@ -233,5 +234,7 @@ def test_the_hot_item_stays_under_1_kb_whatever_the_prompt(cloud: Cloud) -> None
         TableName=TaskItem.Meta.table_name, Key={"id": {"S": task.id}}
     )["Item"]
 
-    size = sum(len(name) + len(str(next(iter(value.values())))) for name, value in raw.items())
+    size = sum(
+        len(name) + len(str(next(iter(value.values()))).encode()) for name, value in raw.items()
+    )
     assert size < 1024

@@ -166,6 +166,7 @@ class FakeTaskStore:
     def view_for_claim(
         self, task_ids: Sequence[str], *, workspace_ids: Sequence[str] = ()
     ) -> ClaimView:
+        assert all(task_ids), "DynamoDB refuses an empty key"
         with self._lock:
             return ClaimView(
                 tasks={i: self.tasks[i] for i in task_ids if i in self.tasks},

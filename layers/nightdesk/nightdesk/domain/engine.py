@@ -4,7 +4,7 @@ None of these checks whether it may be done: that is the condition of the write 
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nightdesk.domain.ports import BudgetCharge, Progress, Release, Slot
 from nightdesk.domain.session import Entry
@@ -105,7 +105,8 @@ def answered(task: Task, *, now: datetime) -> Task:
     """A person has sent a message: a task that waited goes on, one that runs will take it in."""
     if task.status is not TaskStatus.WAITING:
         return replace(task, inbox=task.inbox + 1)
-    waited = now - (task.waiting_since or now)
+    # Two machines' clocks: an answer may seem to come before its question.
+    waited = max(timedelta(0), now - (task.waiting_since or now))
     return replace(
         task,
         status=TaskStatus.PENDING,
@@ -145,7 +146,9 @@ def _progressed(task: Task, progress: Progress) -> Task:
     activity = progress.activity
     return replace(
         task,
-        current_activity=task.current_activity if activity is None else activity[:ACTIVITY_MAX],
+        current_activity=task.current_activity
+        if activity is None
+        else _cut(activity, ACTIVITY_MAX),
         tool_call_count=task.tool_call_count + progress.tool_calls,
         input_tokens=task.input_tokens + progress.usage.input + progress.usage.cache_write,
         output_tokens=task.output_tokens + progress.usage.output,
@@ -158,4 +161,9 @@ def _progressed(task: Task, progress: Progress) -> Task:
 def _bounded(error: TaskError | None) -> TaskError | None:
     if error is None:
         return None
-    return TaskError(error.code, error.message[:ERROR_MESSAGE_MAX])
+    return TaskError(error.code, _cut(error.message, ERROR_MESSAGE_MAX))
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    """As much of the text as fits: DynamoDB bills bytes, whatever the script."""
+    return text.encode()[:most_bytes].decode(errors="ignore")

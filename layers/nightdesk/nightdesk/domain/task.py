@@ -101,6 +101,7 @@ class OnDependencyFailure(StrEnum):
 # Bounds of what callers may ask for; the API names them in its errors.
 TITLE_MAX = 120
 PROMPT_MAX = 100_000
+#: In bytes, as they are stored: the hot item stays under 1 KB in every script.
 ACTIVITY_MAX = 120
 ERROR_MESSAGE_MAX = 300
 ID_MAX = 100

@@ -19,7 +19,7 @@ from nightdesk.domain.errors import (
 )
 from nightdesk.domain.ports import Candidate, ClaimView, Slot, WorkspaceSettings
 from nightdesk.domain.recovery import end_of_expired, queue_error
-from nightdesk.domain.task import HOLD_FOR, LEASE, Hold, Origin, Task, TaskStatus
+from nightdesk.domain.task import HOLD_FOR, ID_MAX, LEASE, Hold, Origin, Task, TaskStatus
 from nightdesk.services.concurrency_groups import supersede_older
 from nightdesk.services.engine_ports import ExecutorPorts
 
@@ -106,7 +106,8 @@ _LOOK_AGAIN = _Found(wait=timedelta(0))
 def _look(wake_up: WakeUp, ports: ExecutorPorts) -> _Found:
     line = ports.tasks.runnable(limit=_HEAD)
     best = ports.turns.in_turn(line)[:_READ_AT_ONCE]
-    ids = list(dict.fromkeys([*(candidate.task_id for candidate in best), wake_up.task_id]))
+    named = [wake_up.task_id] if 0 < len(wake_up.task_id) <= ID_MAX else []  # it is only a hint
+    ids = list(dict.fromkeys([*(candidate.task_id for candidate in best), *named]))
     workspaces = list(dict.fromkeys(candidate.workspace_id for candidate in best))
     view = ports.tasks.view_for_claim(ids, workspace_ids=workspaces)
     own = _slot_to_recover(wake_up, view, ports.clock.now())

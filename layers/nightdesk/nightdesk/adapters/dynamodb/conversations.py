@@ -175,7 +175,8 @@ class DynamoConversations:
                 for raw in answer["Responses"].get(table, []):
                     item = TaskItem()
                     item.deserialize(raw)
-                    found[item.id] = task_of(item)
+                    if not item.deleted:
+                        found[item.id] = task_of(item)
                 request = answer.get("UnprocessedKeys") or {}
         return found
 
