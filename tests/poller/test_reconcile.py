@@ -156,6 +156,16 @@ def test_a_pull_request_that_was_pushed_to_before_it_was_seen_is_not_opened_twic
     assert world.agents() == ["greeter", "reviewer", "reviewer"]
 
 
+def test_a_head_that_stays_is_no_push(world: PollerWorld) -> None:
+    world.wants("pushed", EventTrigger(event="pull_request", actions=("synchronize",)))
+    world.watch()
+    opened = world.clock.now()
+    for _ in range(3):
+        world.source.changed = [changed_pull(13, opened, "a" * 40, updated=opened)]
+        next_turn(world)
+    assert world.agents() == []
+
+
 def test_pull_requests_that_were_open_before_watching_start_with_their_next_push(
     world: PollerWorld,
 ) -> None:
