@@ -16,7 +16,7 @@ import os
 import secrets
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bench.kill.audit import percentile
@@ -35,6 +35,7 @@ class Mode:
     steps: int
     think_seconds: float
     mean_gap_seconds: float
+    at_work: float
     sweep_every_seconds: float
     kill_seconds: float
     preload: tuple[str, ...]
@@ -46,6 +47,7 @@ CAMPAIGN = Mode(
     steps=6,
     think_seconds=0.15,
     mean_gap_seconds=0.5,
+    at_work=0.9,
     sweep_every_seconds=4.0,  # as the minute is to the lease of 30 s
     kill_seconds=1_800.0,
     preload=(SHORT_LEASE, PROCESSES),
@@ -56,6 +58,7 @@ DEFAULTS = Mode(
     steps=12,
     think_seconds=0.5,
     mean_gap_seconds=4.0,
+    at_work=1.0,
     sweep_every_seconds=60.0,
     kill_seconds=3_600.0,
     preload=(PROCESSES,),
@@ -65,6 +68,7 @@ DEFAULTS = Mode(
 def main() -> int:
     options = _options()
     mode = CAMPAIGN if options.campaign else DEFAULTS
+    mode = replace(mode, slots=options.slots or mode.slots)
     kills = options.kills or mode.kills
     seed = options.seed if options.seed is not None else secrets.randbelow(2**32)
     name = "campaign (lease 2 s)" if options.campaign else "defaults (lease 30 s)"
@@ -83,6 +87,7 @@ def _options() -> argparse.Namespace:
     which.add_argument("--campaign", action="store_true", help="short lease, more slots")
     which.add_argument("--defaults", action="store_true", help="the engine as deployed")
     parser.add_argument("--kills", type=int, help="kills that hit an executor with a task")
+    parser.add_argument("--slots", type=int, help="slots and executors; by default the mode's")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--json", help="write the figures to this file too")
     return parser.parse_args()
@@ -92,6 +97,7 @@ def _run(mode: Mode, *, kills: int, seed: int) -> tuple[Result, list[str]]:
     plan = Plan(
         kills=kills,
         mean_gap_seconds=mode.mean_gap_seconds,
+        at_work=mode.at_work,
         steps=mode.steps,
         seed=seed,
         kill_seconds=mode.kill_seconds,

@@ -15,6 +15,8 @@ from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.session import EntryKind
 from nightdesk.domain.task import Task, TaskStatus
 
+_STEPS = frozenset({EntryKind.TURN, EntryKind.TOOL, EntryKind.OUTPUT})
+
 
 @dataclass(frozen=True, slots=True)
 class JournalLine:
@@ -98,7 +100,7 @@ def _judge(fact: TaskFacts, expected_labels: Sequence[str], verdict: Verdict) ->
     verdict.attempts_above_cap += task.attempts > task.max_attempts
     if (problem := _gap_or_zombie(fact.journal)) is not None:
         verdict.journals_broken.append(f"{task.id}: {problem}")
-    steps = _steps_of(fact.journal)
+    steps = Counter(_names_of(fact.journal))
     verdict.steps_repeated += sum(count - 1 for count in steps.values())
     if not task.status.is_terminal:
         verdict.not_ended.append(task.id)
@@ -129,7 +131,7 @@ def _judge_completed(
     verdict.steps_expected += len(wanted)
     verdict.steps_lost += sum(1 for step in wanted if step not in steps)
     verdict.steps_repeated += sum(1 for step in steps if step not in wanted)
-    if [_name_of(line) for line in fact.journal] != wanted and not verdict.journals_broken:
+    if _names_of(fact.journal) != wanted and not verdict.journals_broken:
         verdict.journals_broken.append(f"{fact.task.id}: not in the order of its steps")
 
 
@@ -139,8 +141,9 @@ def _wanted_steps(count: int) -> list[str]:
     return [*(f"{kind} call-{n}" for n in numbers for kind in ("turn", "tool")), "output"]
 
 
-def _steps_of(journal: Sequence[JournalLine]) -> Counter[str]:
-    return Counter(_name_of(line) for line in journal)
+def _names_of(journal: Sequence[JournalLine]) -> list[str]:
+    """The steps; that an attempt failed, and why, is an entry too, and none of them."""
+    return [_name_of(line) for line in journal if line.kind in _STEPS]
 
 
 def _name_of(line: JournalLine) -> str:

@@ -35,8 +35,6 @@ WORKSPACE = "bench"
 _TICK_SECONDS = 0.02
 _LOOK_EVERY_SECONDS = 0.5
 _TELL_EVERY_SECONDS = 60.0
-#: Most kills hit an executor at work; some, any of them, also one that waits or looks.
-_AT_WORK = 0.9
 #: One kill in so many takes the publisher too.
 _PUBLISHER_EACH = 20
 
@@ -47,6 +45,9 @@ class Plan:
 
     kills: int
     mean_gap_seconds: float
+    #: The share of kills that strike an executor at work. The others strike any, also one that
+    #: looks for work, or waits for a dead one's lease and so is killed in the midst of a recovery.
+    at_work: float
     steps: int
     seed: int
     #: Stop killing after this time, whatever was reached.
@@ -150,9 +151,10 @@ class Campaign:
     def _kill_one(self) -> None:
         self._read_records()
         pids = self._executors.pids
-        at_work = [pid for pid in pids if pid in self._holding]
-        if at_work and self._random.random() < _AT_WORK:
-            pids = at_work
+        if self._random.random() < self._plan.at_work:
+            pids = [pid for pid in pids if pid in self._holding]
+        if not pids:
+            return
         victim = self._random.choice(pids)
         at = time.time()
         self._executors.kill(victim)

@@ -4,6 +4,7 @@ Each is forked, when it is needed, from one process that has imported everything
 client and no connection (multiprocessing's fork server), as a warm Lambda environment would be.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -25,6 +26,23 @@ from nightdesk.domain.ports import BudgetCharge, Release, Slot
 from nightdesk.domain.task import Task
 from nightdesk.services.engine_ports import ExecutorPorts
 from tests.handlers import FakeContext, load_handler
+
+# What bootstrap would import in each process: one state of the code, and faster forks.
+for _module in (
+    "adapters.dynamodb.outbox_store",
+    "adapters.functions",
+    "adapters.github.issues",
+    "adapters.github.publishing",
+    "adapters.github.snapshots",
+    "adapters.models.offline",
+    "adapters.secrets",
+    "adapters.specialist_files",
+    "adapters.sqs",
+    "adapters.tokens",
+    "services.engine_ports",
+    "services.publish_intents",
+):
+    importlib.import_module(f"nightdesk.{_module}")
 
 EXECUTOR = load_handler("executor")
 SWEEPER = load_handler("sweeper")

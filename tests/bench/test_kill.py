@@ -112,6 +112,14 @@ def test_a_step_journalled_twice_is_repeated() -> None:
     assert not verdict.holds
 
 
+def test_a_failed_attempt_in_the_journal_is_no_step() -> None:
+    failure = line(3, "failure")
+    journal = [*JOURNAL[:2], failure, replace(failure, seq=4), *JOURNAL[2:]]
+    renumbered = [replace(entry, seq=seq) for seq, entry in enumerate(journal, start=1)]
+
+    assert verdict_of(journal=renumbered).holds
+
+
 def test_a_step_that_is_not_journalled_is_lost_and_leaves_a_gap() -> None:
     verdict = verdict_of(journal=[*JOURNAL[:1], *JOURNAL[2:]])
 

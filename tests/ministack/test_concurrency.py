@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import TypeVar
@@ -214,10 +214,13 @@ def test_of_eight_steps_at_once_under_one_number_one_is_journalled(region: Regio
         reserved_micros=0,
     )
     for seq in range(1, 9):
+        now = CLOCK.now()
 
-        def step(number: int, held: Task = held, seq: int = seq) -> Task | None:
+        def step(
+            number: int, held: Task = held, seq: int = seq, now: datetime = now
+        ) -> Task | None:
             # Apart by a millisecond: two with the same request token would be the same write.
-            at = CLOCK.now() + timedelta(milliseconds=number)
+            at = now + timedelta(milliseconds=number)
             data = {"text": f"writer {number}", "by": "a person"}
             entry = Entry(held.id, held.run, seq, EntryKind.NOTE, at, data)
             try:
