@@ -23,7 +23,7 @@ class SettingError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting that some function reads; see docs/settings.md."""
+    """Every setting that some function reads; template.yaml says which one gets which."""
 
     profile: str
     tasks_table: str
