@@ -338,6 +338,14 @@ def test_only_more_budget_puts_the_tasks_that_wait_for_it_back_in_line(
     assert len(api.wake_ups.sent) == int(released)
 
 
+def test_a_change_that_releases_nothing_looks_at_no_task(api: Caller, admin: str) -> None:
+    (task_id,) = hold(api, Hold.PAUSED)
+
+    settings(api, admin, tasksPerDay=5)
+
+    assert stored(api, task_id).held is Hold.PAUSED
+
+
 def test_other_workspaces_tasks_stay_where_they_are(api: Caller, admin: str) -> None:
     (task_id,) = hold(api, Hold.PAUSED)
     change(api, task_id, workspace_id="elsewhere")

@@ -320,6 +320,7 @@ def test_a_chain_behind_a_failed_task_ends_at_once(api: Deployed) -> None:
     assert (task["status"], task["error"]["code"]) == ("FAILED", "DEPENDENCY_FAILED")
     assert failed in task["error"]["message"]
     assert (unknown.status, unknown.error["field"]) == (400, "dependsOn")
+    assert api.call("POST", TASKS, {**GOOD, "dependsOn": [""]}).status == 400
 
 
 def test_a_newer_task_of_a_group_supersedes_the_older(api: Deployed) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nightdesk.domain.errors import ConditionFailedError, UnavailableError
+from nightdesk.domain.session import Entry, EntryKind
 from nightdesk.domain.task import MESSAGE_MAX, Task, TaskStatus
 from tests.api.caller import TASKS, Answered, Caller
 from tests.engine.test_run_session import ORIGIN, READ
@@ -255,3 +256,7 @@ def test_a_task_of_another_time_shows_what_is_left_of_it(desk: Desk) -> None:
 
     assert desk.shown()["waitingFor"] is None
     assert desk.events()["events"] == []
+
+    note = Entry(desk.id, 1, 7, EntryKind.NOTE, NOON, {"text": "Hello", "by": "key:k"})
+    desk.world.tasks.journal[(desk.id, 1, 7)] = note
+    assert desk.shown()["waitingFor"] is None

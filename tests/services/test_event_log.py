@@ -125,7 +125,8 @@ def test_every_tool_call_that_ended_had_started_and_one_runs_at_a_time(
 def test_a_session_is_told_in_its_order() -> None:
     wait = {"reason": "approval", "text": "propose_labels bug", "toolUseId": "c1"}
     message = {"role": "assistant", "content": [{"text": "Done"}]}
-    output = {"result": "Done", "message": message, "model": "m", "intents": [{"name": "comment"}]}
+    output: dict[str, Any] = {"result": "Done", "message": message, "model": "m"}
+    output["intents"] = [{"name": "labels", "labels": ["bug"]}, {"name": "comment"}]
     events = event_log(
         journal(
             turn("I look.", 2),

@@ -66,7 +66,9 @@ def test_one_call_is_bounded() -> None:
     letters.put(*(f"t-{number}" for number in range(AT_ONCE + 5)))
 
     assert redrive(letters, wake_ups) == AT_ONCE
+    assert len(letters.letters) == 5
     assert redrive(letters, wake_ups) == 5
+    assert letters.letters == {}
 
 
 @pytest.mark.parametrize("body", ["", "[]", "null", '{"taskId": 7}', '{"taskId": ""}', "{}"])
