@@ -343,7 +343,7 @@ def test_a_task_is_accepted_although_the_older_ones_could_not_be_ended(api: Call
     def unavailable(*_: object, **__: object) -> list[Task]:
         raise UnavailableError("DynamoDB")
 
-    api.tasks.group_pending = unavailable  # type: ignore[method-assign]
+    api.tasks.group_waiting = unavailable  # type: ignore[method-assign]
 
     assert api.create(concurrencyGroup="g", onConflict="supersede").status == 201
     assert len(api.wake_ups.sent) == 1

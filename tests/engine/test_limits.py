@@ -144,11 +144,9 @@ def test_a_newer_task_supersedes_the_older_ones_of_its_group(world: World) -> No
 
 
 def test_an_older_task_never_supersedes_a_newer_one(world: World) -> None:
-    add(world.tasks, "old", group=GROUP, supersedes=True)
     add(world.tasks, "new", group=GROUP, supersedes=True, at=NOON + SECOND)
-    world.tasks.hold(world.task("old"), Hold.GROUP, until=NOON)
     world.claim("new", message_id="m-0")
-    world.tasks.make_runnable(world.task("old"), now=NOON)
+    add(world.tasks, "old", group=GROUP, supersedes=True)
 
     world.claim("old", message_id="m-1")
 
@@ -392,3 +390,27 @@ def test_the_outputs_of_dependencies_are_quoted_as_data(world: World) -> None:
     assert "The first answer." in opening
     assert 'id="0123456789abcdef"' in opening
     assert [e.kind for e in world.tasks.entries("after", 1)] == [EntryKind.OUTPUT]
+
+
+def test_a_newer_task_that_starts_first_supersedes_the_older_ones_then(world: World) -> None:
+    add(world.tasks, "old", group=GROUP, supersedes=True, run_after=NOON + 60 * SECOND)
+    add(world.tasks, "new", group=GROUP, supersedes=True, at=NOON + SECOND)
+
+    claimed = world.claim("new")
+
+    assert claimed is not None
+    old = world.task("old")
+    assert (old.status, old.superseded_by) == (TaskStatus.CANCELLED, "new")
+
+
+def test_a_task_that_waits_for_a_person_is_superseded_too(world: World) -> None:
+    add(world.tasks, "old", group=GROUP, supersedes=True)
+    claimed = world.claim("old")
+    assert claimed is not None
+    world.tasks.release(claimed.task, Release(status=TaskStatus.WAITING), now=NOON)
+    add(world.tasks, "new", group=GROUP, supersedes=True, at=NOON + SECOND)
+
+    world.claim("new")
+
+    assert world.task("old").status is TaskStatus.CANCELLED
+    assert world.task("new").status is TaskStatus.RUNNING

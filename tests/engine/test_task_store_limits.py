@@ -130,16 +130,18 @@ def test_a_group_is_freed_by_hand_only_from_the_holder_named(store: TaskStore) -
     assert store.group_holder(GROUP) is None
 
 
-def test_the_pending_tasks_of_a_group_are_listed_best_first_held_or_not(store: TaskStore) -> None:
+def test_what_waits_in_a_group_is_listed_best_first_held_or_not(store: TaskStore) -> None:
     add(store, "t-2", group=GROUP, at=NOON + SECOND)
     first = add(store, "t-1", group=GROUP)
     add(store, "elsewhere", group="default#other")
     add(store, "running", group="default#third")
     store.hold(first, Hold.GROUP, until=NOON + SECOND)
 
-    assert [task.id for task in store.group_pending(GROUP, limit=5)] == ["t-1", "t-2"]
-    claim(store, "t-2")
-    assert [task.id for task in store.group_pending(GROUP, limit=5)] == ["t-1"]
+    assert [task.id for task in store.group_waiting(GROUP, limit=5)] == ["t-1", "t-2"]
+    task = claim(store, "t-2")
+    assert [task.id for task in store.group_waiting(GROUP, limit=5)] == ["t-1"]
+    store.release(task, Release(status=TaskStatus.WAITING), now=NOON)
+    assert [task.id for task in store.group_waiting(GROUP, limit=5)] == ["t-1", "t-2"]
 
 
 # Holding --------------------------------------------------------------------------------------

@@ -154,12 +154,12 @@ class FakeTaskStore:
         holder = self.groups.get(group)
         return holder[0] if holder else None
 
-    def group_pending(self, group: str, *, limit: int) -> list[Task]:
+    def group_waiting(self, group: str, *, limit: int) -> list[Task]:
         with self._lock:
             pending = [
                 t
                 for t in self.tasks.values()
-                if t.group == group and t.status is TaskStatus.PENDING
+                if t.group == group and t.status in (TaskStatus.PENDING, TaskStatus.WAITING)
             ]
         return sorted(pending, key=lambda t: t.rank)[:limit]
 

@@ -95,7 +95,7 @@ def test_a_task_is_made_although_the_older_ones_could_not_be_ended(world: Poller
     def unavailable(*_: object, **__: object) -> list[Task]:
         raise UnavailableError("DynamoDB")
 
-    world.tasks.group_pending = unavailable  # type: ignore[method-assign]
+    world.tasks.group_waiting = unavailable  # type: ignore[method-assign]
     world.happens(1)
 
     assert world.poll_one()["eventsProcessed"] == 1

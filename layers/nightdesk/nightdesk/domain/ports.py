@@ -240,8 +240,10 @@ class TaskStore(Protocol):
         """The id of the group's running task (consistent read)."""
         ...
 
-    def group_pending(self, group: str, *, limit: int) -> list[Task]:
-        """PENDING tasks of the group, best rank first (the index may lag)."""
+    def group_waiting(self, group: str, *, limit: int) -> list[Task]:
+        """Tasks of the group that do not run, PENDING or WAITING, best rank first (the index may
+        lag).
+        """
         ...
 
     def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:

@@ -229,6 +229,8 @@ def _try_claim(
         ports.clock.sleep(timedelta(milliseconds=50) * ports.dice.jitter())
         return None
     ports.turns.served(claimed.workspace_id)
+    # Whoever created it may have died before this, or an older one was in no index yet.
+    supersede_older(claimed, tasks=ports.tasks, clock=ports.clock)
     logger.info(
         "[BGWorker] Task %s RUNNING, attempt %d of %d, fence %d",
         claimed.id,

@@ -21,7 +21,7 @@ def supersede_older(task: Task, *, tasks: TaskStore, clock: Clock) -> None:
     if not (task.group and task.supersedes):
         return
     now = clock.now()
-    for other in tasks.group_pending(task.group, limit=_AT_ONCE):
+    for other in tasks.group_waiting(task.group, limit=_AT_ONCE):
         if other.id != task.id and other.created_at <= task.created_at:
             _end_pending(other, task, tasks, clock)
     holder_id = tasks.group_holder(task.group)
@@ -49,7 +49,7 @@ def pass_group_on(ended: Task, *, tasks: TaskStore, wake_ups: WakeUps, clock: Cl
     """The group is free: put its next task in line, and wake an executor."""
     if not ended.group:
         return
-    for waiting in tasks.group_pending(ended.group, limit=_AT_ONCE):
+    for waiting in tasks.group_waiting(ended.group, limit=_AT_ONCE):
         if waiting.held is Hold.GROUP:
             tasks.make_runnable(waiting, now=clock.now())
             wake_ups.send(waiting.id)

@@ -20,10 +20,12 @@ from nightdesk.domain.workspace_files import Snapshot, SnapshotFile
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.reading_tools import reading_tools
 
+_ON_ASKING = f"You may ask people with {ASK}; otherwise nobody answers questions or approves plans."
+_ON_NOT_ASKING = "Nobody answers questions or approves plans while you work."
 _ON_THE_ANSWER = """\
-You work in the background: nobody answers questions or approves plans while you work. When you
-are done, answer without calling a tool. That answer, in GitHub Markdown, is what people get{where}.
-Name files as paths with line numbers, and say what you could not find out."""
+You work in the background. {asking}
+When you are done, answer without calling a tool. That answer, in GitHub Markdown, is what people
+get{where}. Name files as paths with line numbers, and say what you could not find out."""
 
 
 def system_prompt(specialist: Specialist, origin: Origin) -> str:
@@ -32,10 +34,11 @@ def system_prompt(specialist: Specialist, origin: Origin) -> str:
     if origin.target is not None and origin.allows(COMMENT):
         kind = "pull request" if origin.target.kind == "pull_request" else "issue"
         where = f", as a comment on the {kind}"
+    asking = _ON_ASKING if ASK in specialist.tools else _ON_NOT_ASKING
     parts = [specialist.prompt.strip()]
     if origin.delimiter:
         parts.append(fence_rule(origin.delimiter))
-    parts.append(_ON_THE_ANSWER.format(where=where))
+    parts.append(_ON_THE_ANSWER.format(asking=asking, where=where))
     if specialist.reminder:
         parts.append(f"**Reminder:** {specialist.reminder}")
     return "\n\n---\n\n".join(parts)

@@ -46,9 +46,10 @@ def index_keys(task: Task) -> dict[str, Any]:
     """The index attributes that follow from a task's state; None = absent from that index.
 
     `runnable`: PENDING and not held, best rank first. `due`: when the sweeper must look at it
-    although nothing else happened. `group_waiting`: PENDING tasks of a concurrency group.
+    although nothing else happened. `group_waiting`: tasks of a concurrency group that
+    do not run.
     """
-    pending = task.status is TaskStatus.PENDING
+    in_group = task.group and task.status in (TaskStatus.PENDING, TaskStatus.WAITING)
     runnable = is_in_line(task)
     due = due_at(task)
     return {
@@ -57,8 +58,8 @@ def index_keys(task: Task) -> dict[str, Any]:
         "rank": f"{instant(task.rank)}#{task.workspace_id}" if runnable else None,
         "due_shard": shard_of(task.id) if due else None,
         "due_at": due,
-        "group_waiting": task.group if task.group and pending else None,
-        "group_rank": instant(task.rank) if task.group and pending else None,
+        "group_waiting": task.group if in_group else None,
+        "group_rank": instant(task.rank) if in_group else None,
     }
 
 

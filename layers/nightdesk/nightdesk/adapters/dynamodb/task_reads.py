@@ -149,11 +149,11 @@ class TaskReads:
                 return None
         return holder or None
 
-    def group_pending(self, group: str, *, limit: int) -> list[Task]:
+    def group_waiting(self, group: str, *, limit: int) -> list[Task]:
         with translated():
             found = TaskItem.by_group.query(group, limit=limit, page_size=limit)
             tasks = self._get_many([item.id for item in found])
-        return [task for task in tasks if task.status is TaskStatus.PENDING]
+        return [task for task in tasks if task.status in (TaskStatus.PENDING, TaskStatus.WAITING)]
 
     def mail(self, task: Task) -> list[Mail]:
         span = SessionLogItem.entry.between(
