@@ -12,7 +12,7 @@ import pytest
 from tests.aws import moto_cloud
 from tests.fakes.region import Fault, Region
 from tests.faults.cuts import DELIVER_AGAIN, Cut, cuts_of, play
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import SCENARIOS, event
 from tests.faults.wire import wired
 
 KINDS: tuple[Cut, ...] = (*Fault, DELIVER_AGAIN)
@@ -60,3 +60,26 @@ def test_a_single_cut_anywhere_on_the_wire_loses_and_repeats_nothing(
     failures = failures_of(name, make_region, each=1)
 
     assert not failures, "\n".join(failures[:10])
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="the claim's request token is the same for two executors; remove with its mending",
+)
+def test_one_message_delivered_twice_at_the_same_moment_makes_one_session(
+    make_region: Make,
+) -> None:
+    region = make_region()
+    event(region)
+    message = region.queue.visible()[0]
+    executors = [region.deliver(message), region.deliver(message)]
+
+    for pauses in ({"dynamodb.TransactWriteItems"}, {"model.converse", "clock.sleep"}):
+        for executor in executors:
+            while not executor.ended and executor.at not in pauses:
+                region.step(executor)
+    owners = [executor for executor in executors if executor.at == "model.converse"]
+    region.close()
+
+    assert len(owners) == 1, f"{owners} run the same session"
