@@ -1,6 +1,6 @@
 """What a failed DynamoDB call means: a condition, a reason to try again, or a defect."""
 
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from botocore.exceptions import (
@@ -11,14 +11,14 @@ from botocore.exceptions import (
 )
 from pynamodb.exceptions import GetError, PynamoDBException, UpdateError
 
+from nightdesk.adapters.dynamodb import transactions
 from nightdesk.adapters.dynamodb.transactions import (
     ConditionFailed,
     patiently,
-    request_token,
+    transact,
     translated,
 )
 from nightdesk.domain.errors import UnavailableError
-from tests.engine.examples import a_task, an_origin
 
 
 def refused(code: str) -> PynamoDBException:
@@ -93,10 +93,30 @@ def test_what_never_passes_is_unavailable_in_the_end(monkeypatch: pytest.MonkeyP
         patiently(failing(1000, refused("ThrottlingException")))
 
 
-def test_the_same_write_has_the_same_token_and_another_write_another() -> None:
-    first = request_token("create", a_task(), an_origin())
+def test_a_repetition_has_the_calls_token_and_another_call_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same write by two executors is two writes: their tokens must differ."""
+    tokens: list[str] = []
 
-    assert first == request_token("create", a_task(), an_origin())
-    assert first != request_token("create", a_task(), an_origin(prompt="Other"))
-    assert first != request_token("create", a_task(title="Other"), an_origin())
-    assert len(first) == 36
+    class Failing:
+        def __init__(self, *, connection: object, client_request_token: str) -> None:
+            tokens.append(client_request_token)
+
+        def __enter__(self) -> Self:
+            if len(tokens) in (1, 2):
+                raise UpdateError("no answer", NO_ANSWER[0])
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            return None
+
+    monkeypatch.setattr(transactions, "TransactWrite", Failing)
+    monkeypatch.setattr(transactions, "connection", lambda: None)
+
+    transact(lambda transaction: None)
+    transact(lambda transaction: None)
+
+    first, second, third, other = tokens
+    assert first == second == third != other
+    assert len(first) <= 36, "DynamoDB's limit"

@@ -62,11 +62,6 @@ def test_a_single_cut_anywhere_on_the_wire_loses_and_repeats_nothing(
     assert not failures, "\n".join(failures[:10])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the claim's request token is the same for two executors; remove with its mending",
-)
 def test_one_message_delivered_twice_at_the_same_moment_makes_one_session(
     make_region: Make,
 ) -> None:

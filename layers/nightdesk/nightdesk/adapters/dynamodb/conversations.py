@@ -34,7 +34,6 @@ from nightdesk.adapters.dynamodb.transactions import (
     ConditionFailed,
     batch_get,
     patiently,
-    request_token,
     transact,
     translated,
 )
@@ -94,9 +93,7 @@ class DynamoConversations:
             for item in items:
                 transaction.save(item)
 
-        # The messages are part of the token: a repetition with another messageId is another write.
-        content = [str(message.get("messageId")) for message in sent.messages]
-        transact(request_token("converse", sent.task_id, *content, push and push.id), fill)
+        transact(fill)
 
     def add_message(self, task_id: str, message: Mapping[str, Any], *, at: datetime) -> None:
         item = ConversationItem(
@@ -159,7 +156,7 @@ class DynamoConversations:
                     )
 
             try:
-                transact(request_token("ended", row.task_id, status.value, when), fill)
+                transact(fill)
             except ConditionFailed:
                 continue  # its retention is over
 

@@ -49,7 +49,6 @@ from nightdesk.adapters.dynamodb.task_reads import (
 from nightdesk.adapters.dynamodb.transactions import (
     ConditionFailed,
     patiently,
-    request_token,
     transact,
 )
 from nightdesk.domain.engine import answered, claimed, released, settlement, stepped
@@ -111,8 +110,7 @@ class DynamoTaskStore(TaskReads):
                 self._await(transaction, awaited, task)
 
         try:
-            token = request_token("create", task, origin, seen_key, [a.id for a in awaits])
-            transact(token, fill)
+            transact(fill)
         except ConditionFailed as error:
             if awaits and self.get(task.id) is None:
                 raise ConditionFailedError("a dependency has ended") from error
@@ -155,7 +153,7 @@ class DynamoTaskStore(TaskReads):
                 self._charge(transaction, task, charge, now)
 
         try:
-            transact(request_token("claim", task.id, new.fence, message_id, now), fill)
+            transact(fill)
         except ConditionFailed as error:
             raise _why_not_claimable(task, error.items) from error
         return new
@@ -178,10 +176,7 @@ class DynamoTaskStore(TaskReads):
             self._update(transaction, task, new, mine)
             self._append(transaction, entry, task.fence)
 
-        token = request_token(
-            "step", task.id, task.fence, entry.run, entry.seq, entry.at, task.inbox
-        )
-        self._commit_ours(task, token, fill, yields_to_cancel=True)
+        self._commit_ours(task, fill, yields_to_cancel=True)
         return new
 
     def heartbeat(self, task: Task, *, lease_until: datetime) -> bool:
@@ -199,20 +194,11 @@ class DynamoTaskStore(TaskReads):
         yields = release.status is not TaskStatus.CANCELLED
         if yields:
             mine &= not_cancelled()
-        token = request_token(
-            "release",
-            task.id,
-            task.fence,
-            release.status.value,
-            now,
-            task.inbox,
-            task.has_dependants,
-        )
 
         def fill(transaction: TransactWrite) -> None:
             self._leave(transaction, task, new, release, mine)
 
-        self._commit_ours(task, token, fill, yields_to_cancel=yields)
+        self._commit_ours(task, fill, yields_to_cancel=yields)
         return new
 
     # Without a session -----------------------------------------------------------------------
@@ -228,10 +214,10 @@ class DynamoTaskStore(TaskReads):
         superseded_by: str | None = None,
     ) -> Task:
         release = Release(status=status, error=error, rows=rows, superseded_by=superseded_by)
-        return self._end_as_read("end", task, release, now)
+        return self._end_as_read(task, release, now)
 
     def end_expired(self, task: Task, release: Release, *, now: datetime) -> Task:
-        return self._end_as_read("expire", task, release, now)
+        return self._end_as_read(task, release, now)
 
     def request_cancel(
         self, task: Task, *, now: datetime, superseded_by: str | None = None
@@ -270,7 +256,7 @@ class DynamoTaskStore(TaskReads):
             if origin is not None:
                 transaction.save(origin_item(origin, retention=self._retention))
 
-        self._commit_as_read(request_token("edit", task.fence, task.run, new, origin), fill)
+        self._commit_as_read(fill)
         return new
 
     def start_new_run(self, task: Task, *, now: datetime) -> Task:
@@ -331,8 +317,7 @@ class DynamoTaskStore(TaskReads):
                 condition=SessionLogItem.entry.does_not_exist(),
             )
 
-        token = request_token("mail", task.id, task.run, new.inbox, kind, text, by, now)
-        self._commit_as_read(token, fill)
+        self._commit_as_read(fill)
         return new
 
     def dependants_settled(self, task: Task) -> None:
@@ -424,24 +409,21 @@ class DynamoTaskStore(TaskReads):
 
     # Committing ------------------------------------------------------------------------------
 
-    def _commit_ours(self, task: Task, token: str, fill: Fill, *, yields_to_cancel: bool) -> None:
+    def _commit_ours(self, task: Task, fill: Fill, *, yields_to_cancel: bool) -> None:
         try:
-            transact(token, fill)
+            transact(fill)
         except ConditionFailed as error:
             raise _why_not_ours(task, error.items, yields_to_cancel=yields_to_cancel) from error
 
-    def _commit_as_read(self, token: str, fill: Fill) -> None:
+    def _commit_as_read(self, fill: Fill) -> None:
         try:
-            transact(token, fill)
+            transact(fill)
         except ConditionFailed as error:
             raise ConditionFailedError("it has changed since it was read") from error
 
-    def _end_as_read(self, what: str, task: Task, release: Release, now: datetime) -> Task:
+    def _end_as_read(self, task: Task, release: Release, now: datetime) -> Task:
         new = released(task, release, now=now)
-        self._commit_as_read(
-            request_token(what, task.id, task.fence, task.run, release.status.value, now),
-            lambda t: self._leave(t, task, new, release, as_read(task)),
-        )
+        self._commit_as_read(lambda t: self._leave(t, task, new, release, as_read(task)))
         return new
 
     def _update_as_read(self, item: TaskItem, actions: list[Action], condition: Condition) -> None:

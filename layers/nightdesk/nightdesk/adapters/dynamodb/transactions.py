@@ -6,12 +6,12 @@
 - Anything else (a wrong request, no rights) is raised as it is: a defect, not a state.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import GetError, PynamoDBException, TransactWriteError
@@ -51,23 +51,19 @@ class ConditionFailed(Exception):  # noqa: N818 - not an error of ours: each sto
         self.items = items
 
 
-def request_token(*parts: object) -> str:
-    """The same token for the very same write, so that DynamoDB applies it once (for 10 minutes).
-
-    The parts must name everything that the write's content depends on, its time included: the same
-    token with another content is refused (IdempotentParameterMismatchException).
-    """
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:36]
-
-
-def transact(token: str, fill: Callable[[TransactWrite], None]) -> None:
+def transact(fill: Callable[[TransactWrite], None]) -> None:
     """Commit what `fill` adds to a transaction: all of it, or nothing.
+
+    Its request token belongs to this very call and is the same for all of its repetitions: after a
+    lost answer DynamoDB does not apply it again. It is random, because a token made of the content
+    is the same for two executors that do the same thing at the same moment, and then DynamoDB
+    tells both that they have won.
 
     Raises:
         ConditionFailed: some condition did not hold.
-        UnavailableError: DynamoDB did not say whether it was applied; the token makes a later
-            repetition of the very same write harmless.
+        UnavailableError: DynamoDB did not say whether it was applied.
     """
+    token = uuid4().hex
 
     def once() -> None:
         with TransactWrite(connection=connection(), client_request_token=token) as transaction:
