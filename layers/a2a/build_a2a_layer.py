@@ -62,13 +62,7 @@ def build(machines: tuple[str, ...], target: Path, uv: str, cache: Path | None) 
     recipe = LOCK.read_bytes() + Path(__file__).read_bytes()
     recipe += repr((machines, sys.version_info)).encode()
     kept = cache / f"a2a-{hashlib.sha256(recipe).hexdigest()[:16]}"
-    if not kept.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            made = Path(folder) / "python"
-            build(machines, made, uv, None)
-            made.rename(kept)
-    shutil.copytree(kept, target)
+    shared.copy_of(kept, target, make=lambda made: build(machines, made, uv, None))
 
 
 def main() -> None:

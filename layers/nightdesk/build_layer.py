@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -122,12 +123,25 @@ def dependencies(machines: tuple[str, ...], target: Path, uv: str, cache: Path |
         )
     )
     kept = cache / hashlib.sha256(recipe).hexdigest()[:16]
+    copy_of(kept, target, make=lambda made: dependencies(machines, made, uv, None))
+
+
+def copy_of(kept: Path, target: Path, *, make: Callable[[Path], None]) -> None:
+    """Copy the folder out of the cache; make it first where it is missing.
+
+    It appears in the cache whole or not at all. Of two builds at once the slower one throws its own
+    away.
+    """
     if not kept.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
             made = Path(folder) / "python"
-            dependencies(machines, made, uv, None)
-            made.rename(kept)
+            make(made)
+            try:
+                made.rename(kept)
+            except OSError:
+                if not kept.exists():
+                    raise
     shutil.copytree(kept, target)
 
 
