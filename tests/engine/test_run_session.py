@@ -325,8 +325,8 @@ def test_no_call_is_made_that_could_break_the_dollar_budget(world: World) -> Non
 
 
 def test_no_call_is_made_that_could_break_the_token_budget(world: World) -> None:
-    world.submit(origin=replace(ORIGIN, limits=Limits(tokens=8_200)))
-    world.model.will(calls(READ))
+    world.submit(origin=replace(ORIGIN, limits=Limits(tokens=9_500)))
+    world.model.will(replace(calls(READ), usage=Usage(input=1_000, output=10)))
 
     world.run()
 

@@ -269,7 +269,8 @@ class _SessionRun:
                 f"No final answer within {limits.turns} turns", ErrorCode.TURN_LIMIT
             )
         spent = task.input_tokens + task.output_tokens + task.cache_read_tokens
-        if limits.tokens is not None and spent + MAX_OUTPUT_TOKENS > limits.tokens:
+        most = self._most_a_call_may_use()
+        if limits.tokens is not None and spent + most.input + most.output > limits.tokens:
             raise PermanentError(
                 f"The next call could exceed the budget of {limits.tokens} tokens; used {spent}",
                 ErrorCode.BUDGET_EXCEEDED,
@@ -284,9 +285,11 @@ class _SessionRun:
 
     def _most_a_call_may_cost(self) -> int:
         """Millionths of a dollar; 0 where no price is known (docs/models.md: what holds then)."""
+        return self.ports.price_of(self._model_id(), self._most_a_call_may_use()) or 0
+
+    def _most_a_call_may_use(self) -> Usage:
         characters = len(self.system) + len(str(self.session.messages))
-        most = Usage(input=characters // _CHARACTERS_PER_TOKEN, output=MAX_OUTPUT_TOKENS)
-        return self.ports.price_of(self._model_id(), most) or 0
+        return Usage(input=characters // _CHARACTERS_PER_TOKEN, output=MAX_OUTPUT_TOKENS)
 
     def _model_id(self) -> str:
         return self.ports.model.model_id(self.specialist.tier)
