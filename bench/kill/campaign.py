@@ -161,7 +161,7 @@ class Campaign:
         self._note_kill(victim, at)
         self._executors.fill()
         if self._random.randrange(_PUBLISHER_EACH) == 0:
-            self._publisher.kill(self._publisher.pids[0])
+            self._publisher.kill(self._random.choice(self._publisher.pids))
             self._publisher.fill()
             self._tally.publisher_kills += 1
 
