@@ -317,7 +317,8 @@ def _running_bytes(letter: str) -> int:
         started_at=now,
         lease_until=now,
         last_activity=now,
-        current_activity=letter * ACTIVITY_MAX,
+        # The engine bounds it in bytes.
+        current_activity=(letter * ACTIVITY_MAX).encode()[:ACTIVITY_MAX].decode(errors="ignore"),
         result_session_id=f"ses_{'0' * 32}_1",
         input_tokens=1_234_567,
         output_tokens=123_456,
