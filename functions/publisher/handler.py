@@ -6,7 +6,6 @@ stops another, and nothing is ever reported as failed: the sweeper drives what i
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from nightdesk import bootstrap
-from nightdesk.services.publish_intents import Outcome, PublisherPorts, publish_row
+from nightdesk.services.outbox_rows import Outcome, rows_of
+from nightdesk.services.publish_intents import PublisherPorts, publish_row
 
 logger = Logger()
 bootstrap.share_logger(logger)
@@ -22,15 +22,6 @@ bootstrap.share_logger(logger)
 PREFIX = "github#"
 #: One row may take this long; with less time left it is better begun by the next invocation.
 ROW_TIME = timedelta(seconds=25)
-
-
-def rows_of(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Task id and row of each record; what is no row of ours is left out."""
-    for row in event.get("rows") or ():
-        yield str(row.get("taskId", "")), str(row.get("row", ""))
-    for record in event.get("Records") or ():
-        keys = record.get("dynamodb", {}).get("Keys", {})
-        yield keys.get("taskId", {}).get("S", ""), keys.get("row", {}).get("S", "")
 
 
 def publish_safely(task_id: str, row: str, ports: PublisherPorts) -> str:
@@ -47,9 +38,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Entry point named in template.yaml; the stream wants {"batchItemFailures": []}."""
     ports = bootstrap.publisher()
     outcomes: Counter[str] = Counter()
-    for task_id, row in rows_of(event):
-        if not task_id or not row.startswith(PREFIX):
-            continue
+    for task_id, row in rows_of(event, PREFIX):
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
         outcome = publish_safely(task_id, row, ports) if left > ROW_TIME else Outcome.LEFT.value
         outcomes[outcome] += 1

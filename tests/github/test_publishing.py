@@ -12,7 +12,8 @@ from nightdesk.domain.errors import NightdeskError
 from nightdesk.domain.github_ports import GithubCredentialsError, GithubNotFoundError
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.task import Target
-from nightdesk.services.publish_intents import Outcome, PublisherPorts, publish_row
+from nightdesk.services.outbox_rows import Outcome
+from nightdesk.services.publish_intents import PublisherPorts, publish_row
 from tests.github.conftest import disturb
 from tests.github_simulator.conftest import NOON, REPO, Github
 from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld

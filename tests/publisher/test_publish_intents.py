@@ -17,7 +17,7 @@ from nightdesk.domain.intents import LABELS_AT_ONCE
 from nightdesk.domain.outbox import OUTBOX_LEASE, RETRY_AFTER, OutboxState
 from nightdesk.domain.publication import COMMENT_MAX, is_marked, marker_of
 from nightdesk.domain.task import Target
-from nightdesk.services.publish_intents import Outcome
+from nightdesk.services.outbox_rows import Outcome
 from tests.fakes.github import FakePublishing
 from tests.fakes.kill import Kill, KillSwitch
 from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld

@@ -9,18 +9,11 @@ comes after the writing (the task's publication, the row's end) may be repeated.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 
-from nightdesk.domain.errors import (
-    ConditionFailedError,
-    ErrorCode,
-    PermanentError,
-    TransientError,
-    TryLaterError,
-)
+from nightdesk.domain.errors import ErrorCode, PermanentError, TransientError
 from nightdesk.domain.github_ports import GithubCredentialsError, Publishing, Repository
-from nightdesk.domain.outbox import OUTBOX_LEASE, RETRY_AFTER, OutboxRow, OutboxState
+from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.ports import Clock, OutboxStore, TaskStore
 from nightdesk.domain.publication import (
     allowed_labels,
@@ -30,24 +23,13 @@ from nightdesk.domain.publication import (
     marker_of,
 )
 from nightdesk.domain.task import Origin, Target
+from nightdesk.services.outbox_rows import Outcome, RowPorts, try_row, wait_in_steps
 
 logger = logging.getLogger(__name__)
 
 #: GitHub's clock and ours may differ; our own comment must not fall before the search begins.
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-#: Rate limits do not use up tries, but a result this old interests nobody.
-TOO_OLD = timedelta(days=1)
 _REASON_CHARACTERS = 200
-
-
-class Outcome(StrEnum):
-    """What became of a row."""
-
-    DONE = "done"
-    #: Somebody else has it, it waits for its next try, or it has ended.
-    LEFT = "left"
-    TRY_AGAIN = "try_again"
-    DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,65 +46,35 @@ def publish_row(task_id: str, row_name: str, ports: PublisherPorts) -> Outcome:
     Raises:
         UnavailableError: the store did not answer; the row is tried again when its lease ends.
     """
-    row = ports.outbox.get(task_id, row_name)
-    if row is None or row.state is not OutboxState.PENDING or _is_held(row, ports.clock.now()):
-        return Outcome.LEFT
-    try:
-        leased = ports.outbox.lease(row, until=ports.clock.now() + OUTBOX_LEASE)
-        return _try_once(leased, ports)
-    except ConditionFailedError:  # another publisher was faster, or has taken over since
-        return Outcome.LEFT
+    rows = RowPorts(outbox=ports.outbox, clock=ports.clock)
+    return try_row(task_id, row_name, _Publisher(ports), rows)
 
 
-def _is_held(row: OutboxRow, now: datetime) -> bool:
-    """Leased, or waiting for its next try. A new row is due at once, whatever its time says."""
-    return row.tries > 0 and row.due_at is not None and row.due_at > now
+@dataclass(frozen=True, slots=True)
+class _Publisher:
+    """What the rows of GitHub mean (`Consumer`)."""
 
+    ports: PublisherPorts
+    name: str = "Publisher"
 
-def _try_once(row: OutboxRow, ports: PublisherPorts) -> Outcome:
-    try:
-        _check_age(row, ports.clock.now())
-        url = _apply(row, ports)
-    except TryLaterError as error:
-        return _wait(row, error, ports)
-    except (TransientError, GithubCredentialsError) as error:
-        return _fail(row, str(error), ports, again=True)
-    except PermanentError as error:
-        return _fail(row, str(error), ports, again=False)
-    # The row ends last, so that a kill in between repeats this instead of leaving it out.
-    if url:
-        ports.tasks.set_publication(row.task_id, url)
-    ports.outbox.done(row, result_url=url)
-    logger.info("[Publisher] %s %s: done %s", row.task_id, row.row, url)
-    return Outcome.DONE
+    def apply(self, row: OutboxRow) -> str:
+        try:
+            return _apply(row, self.ports)
+        except GithubCredentialsError as error:  # somebody will mend the token
+            raise TransientError(str(error)) from error
 
+    def applied(self, row: OutboxRow, url: str) -> None:
+        if url:
+            self.ports.tasks.set_publication(row.task_id, url)
 
-def _check_age(row: OutboxRow, now: datetime) -> None:
-    """A row whose every try was cut before its outcome was stored has to end too."""
-    if row.tries > len(RETRY_AFTER) + 1 and now - row.created_at > TOO_OLD:
-        raise PermanentError(f"given up: {row.last_error or 'no try came to an end'}")
+    def given_up(self, row: OutboxRow, reason: str) -> None:
+        task = self.ports.tasks.get(row.task_id)
+        if task is not None and not task.publication:  # refused labels must not hide a comment
+            failed = f"failed: {reason[:_REASON_CHARACTERS]}"
+            self.ports.tasks.set_publication(row.task_id, failed)
 
-
-def _wait(row: OutboxRow, error: TryLaterError, ports: PublisherPorts) -> Outcome:
-    now = ports.clock.now()
-    if now - row.created_at > TOO_OLD:
-        return _fail(row, str(error), ports, again=False)
-    ports.outbox.failed(row, error=str(error), next_try=now + error.retry_after)
-    logger.warning("[Publisher] %s %s: %s", row.task_id, row.row, error)
-    return Outcome.TRY_AGAIN
-
-
-def _fail(row: OutboxRow, reason: str, ports: PublisherPorts, *, again: bool) -> Outcome:
-    logger.warning("[Publisher] %s %s: %s", row.task_id, row.row, reason)
-    if again and row.tries <= len(RETRY_AFTER):
-        next_try = ports.clock.now() + RETRY_AFTER[row.tries - 1]
-        ports.outbox.failed(row, error=reason, next_try=next_try)
-        return Outcome.TRY_AGAIN
-    task = ports.tasks.get(row.task_id)
-    if task is not None and not task.publication:  # refused labels must not hide a comment
-        ports.tasks.set_publication(row.task_id, f"failed: {reason[:_REASON_CHARACTERS]}")
-    ports.outbox.failed(row, error=reason, next_try=None)
-    return Outcome.DEAD
+    def wait_after(self, tries: int) -> timedelta | None:
+        return wait_in_steps(tries)
 
 
 # The effects ----------------------------------------------------------------------------------
