@@ -14,7 +14,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from nightdesk import bootstrap
 from nightdesk.services.outbox_rows import Outcome, rows_of
-from nightdesk.services.publish_intents import PublisherPorts, publish_row
+from nightdesk.services.publish_intents import publish_row
+from nightdesk.services.publisher_ports import PublisherPorts
 
 logger = Logger()
 bootstrap.share_logger(logger)

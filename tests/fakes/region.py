@@ -36,7 +36,8 @@ from nightdesk.services.claim_task import WakeUp
 from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
 from nightdesk.services.held_task import HeldTask
 from nightdesk.services.message_task import MessageAction, message_task
-from nightdesk.services.publish_intents import PublisherPorts, publish_row
+from nightdesk.services.publish_intents import publish_row
+from nightdesk.services.publisher_ports import PublisherPorts
 from nightdesk.services.recover_tasks import sweep
 from tests.engine.world import ENRICHER, FakeIssues, FakeSnapshots, FakeSpecialists
 from tests.fakes.access_store import FakeAccessStore

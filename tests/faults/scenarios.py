@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from nightdesk.domain.errors import ConflictError, TaskNotFoundError, UnavailableError
-from nightdesk.domain.intents import ASK
+from nightdesk.domain.intents.names import ASK
 from nightdesk.domain.model import (
     ModelAuthError,
     ModelRequest,

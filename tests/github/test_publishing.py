@@ -13,7 +13,8 @@ from nightdesk.domain.github_ports import GithubCredentialsError, GithubNotFound
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.task import Target
 from nightdesk.services.outbox_rows import Outcome
-from nightdesk.services.publish_intents import PublisherPorts, publish_row
+from nightdesk.services.publish_intents import publish_row
+from nightdesk.services.publisher_ports import PublisherPorts
 from tests.github.conftest import disturb
 from tests.github_simulator.conftest import NOON, REPO, Github
 from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld

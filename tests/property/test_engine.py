@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from nightdesk.domain.intents import ASK
+from nightdesk.domain.intents.names import ASK
 from nightdesk.domain.model import (
     ModelAuthError,
     ModelRequest,

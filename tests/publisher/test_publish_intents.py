@@ -13,7 +13,7 @@ from nightdesk.domain.github_ports import (
     GithubRefusedError,
     Repository,
 )
-from nightdesk.domain.intents import LABELS_AT_ONCE
+from nightdesk.domain.intents.labels import LABELS_AT_ONCE
 from nightdesk.domain.outbox import OUTBOX_LEASE, RETRY_AFTER, OutboxState
 from nightdesk.domain.publication import COMMENT_MAX, is_marked, marker_of
 from nightdesk.domain.task import Target

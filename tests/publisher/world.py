@@ -8,7 +8,8 @@ from typing import Any
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.task import Origin, Target, Task, TaskStatus
 from nightdesk.services.outbox_rows import Outcome
-from nightdesk.services.publish_intents import PublisherPorts, publish_row
+from nightdesk.services.publish_intents import publish_row
+from nightdesk.services.publisher_ports import PublisherPorts
 from tests.fakes.clock import FakeClock
 from tests.fakes.github import FakePublishing
 from tests.fakes.kill import KillSwitch

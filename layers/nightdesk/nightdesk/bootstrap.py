@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nightdesk.services.conversation_ports import ConversationPorts
     from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
     from nightdesk.services.poll_repositories import PollerPorts
-    from nightdesk.services.publish_intents import PublisherPorts
+    from nightdesk.services.publisher_ports import PublisherPorts
     from nightdesk.services.receive_webhook import WebhookPorts
 
 
@@ -232,7 +232,7 @@ def github_webhook() -> "WebhookPorts":
 def publisher() -> "PublisherPorts":
     from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
     from nightdesk.adapters.github.publishing import GithubPublishing
-    from nightdesk.services.publish_intents import PublisherPorts
+    from nightdesk.services.publisher_ports import PublisherPorts
 
     known, clock = settings(), SystemClock()
     secrets = _secrets(clock)

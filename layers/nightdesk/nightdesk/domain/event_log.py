@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from nightdesk.domain.intents import COMMENT
+from nightdesk.domain.intents.names import COMMENT
 from nightdesk.domain.model import Block, Message
 from nightdesk.domain.session import Entry, EntryKind
 

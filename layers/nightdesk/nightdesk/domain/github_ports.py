@@ -164,41 +164,6 @@ class EventSource(Protocol):
         ...
 
 
-# Publishing -----------------------------------------------------------------------------------
-
-
-class Publishing(Protocol):
-    """What the publisher does, with the service's write token. Each call is one try."""
-
-    def own_account(self) -> Account:
-        """Who we are on GitHub."""
-        ...
-
-    def repository(self, repo: str) -> Repository:
-        """The repository under its present name; renames are followed."""
-        ...
-
-    def comments_since(self, repo: str, number: int, since: datetime) -> Sequence[PostedComment]:
-        """All comments of an issue or pull request that were changed at or after `since`.
-
-        Raises:
-            GithubNotFoundError: also when the issue was transferred to another repository.
-        """
-        ...
-
-    def comment(self, repo: str, number: int, body: str) -> PostedComment:
-        """Write a comment."""
-        ...
-
-    def labels_of_repository(self, repo: str) -> Sequence[str]:
-        """Names of all labels that the repository has."""
-        ...
-
-    def add_labels(self, repo: str, number: int, labels: Sequence[str]) -> None:
-        """Add labels to an issue or pull request; those it has already stay. Idempotent."""
-        ...
-
-
 # Polling state --------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightdesk.domain.errors import PermanentError
-from nightdesk.domain.intents import LABELS_AT_ONCE
+from nightdesk.domain.intents.labels import LABELS_AT_ONCE
 from nightdesk.domain.sanitiser import Kind, Policy, sanitise
 from nightdesk.domain.trigger import MARKER_START
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nightdesk.domain.intents import ASK, COMMENT, LABELS
+from nightdesk.domain.intents.names import ASK, COMMENT, LABELS
 from nightdesk.domain.model import ModelTier
 from nightdesk.domain.task import TIMEOUT_MS_DEFAULT, Limits
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from nightdesk.domain.errors import NightdeskError
-from nightdesk.domain.intents import ASK
+from nightdesk.domain.intents.names import ASK
 from nightdesk.domain.model import ModelTier
 from nightdesk.domain.specialist import (
     EVENTS,

@@ -20,15 +20,10 @@ from nightdesk.domain.errors import (
     PermanentError,
     TransientError,
 )
-from nightdesk.domain.intents import (
-    ASK,
-    COMMENT,
-    PROPOSED_BY,
-    ProposeLabels,
-    final_intents,
-    outbox_rows,
-    question_of,
-)
+from nightdesk.domain.intents.ask import question_of
+from nightdesk.domain.intents.final import final_intents, outbox_rows
+from nightdesk.domain.intents.names import ASK, COMMENT, PROPOSED_BY
+from nightdesk.domain.intents.proposing import ProposingTool
 from nightdesk.domain.model import (
     Block,
     ModelRequest,
@@ -212,7 +207,7 @@ class _SessionRun:
             "text": result.text,
             "isError": result.is_error,
         }
-        if isinstance(tool, ProposeLabels) and not result.is_error:
+        if isinstance(tool, ProposingTool) and not result.is_error:
             data["intent"] = tool.intent_of(call["input"])
         following = self.session.following_call
         if following is None:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 
-from nightdesk.domain.intents import ASK, COMMENT, LABELS, AskPerson, ProposeLabels
+from nightdesk.domain.intents.ask import AskPerson
+from nightdesk.domain.intents.labels import ProposeLabels
+from nightdesk.domain.intents.names import ASK, COMMENT, LABELS
 from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.ports import TaskStore
 from nightdesk.domain.session import EntryKind, Session

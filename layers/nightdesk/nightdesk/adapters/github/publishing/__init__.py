@@ -1,0 +1,9 @@
+"""What the publisher does on GitHub (`Publishing`): the only code that writes there."""
+
+from nightdesk.adapters.github.publishing.accounts import GithubAccounts
+from nightdesk.adapters.github.publishing.comments import GithubComments
+from nightdesk.adapters.github.publishing.labels import GithubLabels
+
+
+class GithubPublishing(GithubAccounts, GithubComments, GithubLabels):
+    """`Publishing` on GitHub's REST API: one base class for each kind of effect."""

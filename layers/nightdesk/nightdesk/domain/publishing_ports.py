@@ -1,0 +1,50 @@
+"""What the publisher does on GitHub. Each call is one try.
+
+One protocol for each kind of effect; `Publishing` is all of them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from nightdesk.domain.github_ports import Account, PostedComment, Repository
+
+
+class Accounts(Protocol):
+    """Who writes, and where."""
+
+    def own_account(self) -> Account:
+        """Who we are on GitHub."""
+        ...
+
+    def repository(self, repo: str) -> Repository:
+        """The repository under its present name; renames are followed."""
+        ...
+
+
+class Comments(Protocol):
+    def comments_since(self, repo: str, number: int, since: datetime) -> Sequence[PostedComment]:
+        """All comments of an issue or pull request that were changed at or after `since`.
+
+        Raises:
+            GithubNotFoundError: also when the issue was transferred to another repository.
+        """
+        ...
+
+    def comment(self, repo: str, number: int, body: str) -> PostedComment:
+        """Write a comment."""
+        ...
+
+
+class Labels(Protocol):
+    def labels_of_repository(self, repo: str) -> Sequence[str]:
+        """Names of all labels that the repository has."""
+        ...
+
+    def add_labels(self, repo: str, number: int, labels: Sequence[str]) -> None:
+        """Add labels to an issue or pull request; those it has already stay. Idempotent."""
+        ...
+
+
+class Publishing(Accounts, Comments, Labels, Protocol):
+    """All that is written to GitHub, with the service's write token."""

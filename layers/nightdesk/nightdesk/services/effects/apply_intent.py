@@ -1,0 +1,48 @@
+"""Check what a row may do, and do it."""
+
+from collections.abc import Callable
+
+from nightdesk.domain.errors import ErrorCode, PermanentError
+from nightdesk.domain.github_ports import Repository
+from nightdesk.domain.intents.names import COMMENT, LABELS
+from nightdesk.domain.outbox import OutboxRow
+from nightdesk.domain.publication import intent_of_row
+from nightdesk.domain.task import Target
+from nightdesk.services.effects.add_labels import add_labels
+from nightdesk.services.effects.post_comment import post_comment
+from nightdesk.services.effects.work import Work
+from nightdesk.services.publisher_ports import PublisherPorts
+
+#: Each makes its effect true however often it is called, and answers its URL ("" = it has none).
+_EFFECTS: dict[str, Callable[[Work, PublisherPorts], str]] = {
+    COMMENT: post_comment,
+    LABELS: add_labels,
+}
+
+
+def apply_intent(row: OutboxRow, ports: PublisherPorts) -> str:
+    """Make the effect true; its URL, or "" when it has none.
+
+    Raises:
+        PermanentError: it is not allowed, or GitHub refuses it for good.
+        TransientError, TryLaterError: it may work later.
+    """
+    intent, number = intent_of_row(row.row)
+    effect = _EFFECTS.get(intent)
+    if effect is None:
+        raise PermanentError(f"there is no intent {intent!r}")
+    origin = ports.tasks.get_origin(row.task_id)
+    if origin is None or origin.target is None:
+        raise PermanentError("the task has no target on GitHub")
+    if number > origin.allows(intent):
+        raise PermanentError(f"the specialist may propose {origin.allows(intent)} x {intent}")
+    repository = ports.github.repository(origin.target.repo)
+    _check_same(repository, origin.target)
+    return effect(Work(row, origin, origin.target, repository.full_name), ports)
+
+
+def _check_same(repository: Repository, target: Target) -> None:
+    """A name that was given up and taken by somebody else must not receive our results."""
+    if target.repo_id and repository.id != target.repo_id:
+        message = f"{target.repo} is another repository now"
+        raise PermanentError(message, ErrorCode.REPOSITORY_UNREACHABLE)

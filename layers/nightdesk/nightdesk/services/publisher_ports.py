@@ -1,0 +1,14 @@
+"""What the publisher needs."""
+
+from dataclasses import dataclass
+
+from nightdesk.domain.ports import Clock, OutboxStore, TaskStore
+from nightdesk.domain.publishing_ports import Publishing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherPorts:
+    outbox: OutboxStore
+    tasks: TaskStore
+    github: Publishing
+    clock: Clock
