@@ -76,6 +76,7 @@ check: setup ## Lint, formatting, types, import rules.
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy .
+	MYPYPATH=functions/api .venv/bin/mypy -m api_app
 	PYTHONPATH=layers/nightdesk .venv/bin/lint-imports
 
 environments: .venv/.done .venv-run/.done .venv-cloud/.done .venv-sam/.done

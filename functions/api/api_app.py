@@ -4,7 +4,21 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from api_answers import (
+    BulkDeleted,
+    BulkRetried,
+    Done,
+    ErrorBody,
+    ErrorDetails,
+    EventList,
+    Health,
+    Redriven,
+    TaskAnswer,
+    TaskList,
+    WorkspaceAnswer,
+)
 from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
+from api_parameters import list_cursor
 from api_rendering import event as rendered
 from api_rendering import instant, specialist_list, summary, whole_task, workspace
 from api_requests import (
@@ -14,20 +28,14 @@ from api_requests import (
     MessageBody,
     Request,
     WorkspaceBody,
-    body_as,
-    choice,
-    event_number,
-    flag,
-    issue_number,
-    list_cursor,
-    page_limit,
     required,
 )
 from api_router import Answer, Router
+from api_routes import ROUTES, Route
 from aws_lambda_powertools.logging import Logger
 from msgspec import UNSET
 
-from nightdesk.domain.api_key import ApiKey, Operation
+from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.errors import InvalidInputError, NightdeskError
 from nightdesk.domain.task import MAX_ATTEMPTS_DEFAULT, Priority, Task, TaskStatus, TriggerSource
 from nightdesk.domain.version import VERSION
@@ -50,10 +58,6 @@ from nightdesk.services.submit_task import NewTask, submit_task
 
 logger = Logger()
 
-TASKS = "/api/background-tasks"
-TASK = "/api/background-tasks/<task_id>"
-WORKSPACE = "/api/workspaces/<workspace_id>"
-
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
@@ -62,85 +66,67 @@ class Api:
 
     def __init__(self, ports: ApiPorts) -> None:
         self._ports = ports
-        self._router = Router(
-            {
-                ("GET", "/api/health"): self._health,
-                ("GET", TASKS): self._list,
-                ("POST", TASKS): self._post,
-                # Before the routes with an id, which it would fit.
-                ("POST", f"{TASKS}/process"): self._process,
-                ("GET", TASK): self._show,
-                ("PATCH", TASK): self._edit,
-                ("DELETE", TASK): self._delete,
-                ("POST", f"{TASK}/retry"): self._retry,
-                ("POST", f"{TASK}/messages"): self._message,
-                ("GET", f"{TASK}/events"): self._events,
-                ("GET", WORKSPACE): self._workspace,
-                ("PATCH", WORKSPACE): self._change_workspace,
-                ("POST", "/api/dead-letters/redrive"): self._redrive,
-                ("GET", "/api/polling/check"): self._polling_status,
-                ("POST", "/api/polling/check"): self._polling_check,
-                ("GET", "/api/github/decisions"): self._decisions,
-                ("GET", "/api/specialists"): self._specialists,
-            }
-        )
+        self._router = Router(ROUTES)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway; whatever happens, the answer is an HTTP answer."""
         try:
             request = Request(event)
             found = self._router.match(request)
-            logger.append_keys(route=found.name)
-            answer = found.route(request, **found.parts)
+            route = found.route
+            logger.append_keys(route=f"{route.method} {route.path}")
+            request.key_or_none = self._caller(request, route)
+            request.expect(query=route.query, bodies=route.bodies)
+            answer: Answer = getattr(self, f"_{route.name}")(request, **found.parts)
+            assert answer.status in route.answers, f"{route}: {answer.status} is not documented"
         except Exception as error:  # noqa: BLE001 - the last one to catch it
             answer = _failure(error, context)
         # Never the path, the query, the body or a header: those may hold secrets.
         logger.info("answered", status=answer.status.value)
         return answer.for_gateway()
 
-    def _caller(self, request: Request, operation: Operation) -> ApiKey:
-        """Who calls, if the key is good and may do this."""
+    def _caller(self, request: Request, route: Route) -> ApiKey | None:
+        """Who calls, if the key is good and may do this; None where nobody needs a key."""
+        if route.operation is None:
+            return None
         key = authenticate(
             request.header("Authorization"), access=self._ports.access, clock=self._ports.clock
         )
         logger.append_keys(key_id=key.id, workspace_id=key.workspace_id)
-        key.demand(operation)
+        key.demand(route.operation)
         return key
 
     # Tasks -----------------------------------------------------------------------------------
 
     def _list(self, request: Request) -> Answer:
-        key = self._caller(request, Operation.READ)
-        query = request.query("workspaceId", "status", "limit", "cursor")
         page = list_tasks(
-            required("workspaceId", query.get("workspaceId")),
-            status=choice("status", query.get("status"), TaskStatus),
-            limit=page_limit(query.get("limit")),
-            cursor=list_cursor(query.get("cursor")),
-            key=key,
+            request.query["workspaceId"],
+            status=request.query["status"],
+            limit=request.query["limit"],
+            cursor=request.query["cursor"],
+            key=request.key,
             tasks=self._ports.tasks,
         )
-        body: dict[str, Any] = {"tasks": [summary(task) for task in page.tasks]}
+        body: TaskList = {"tasks": [summary(task) for task in page.tasks]}
         if page.cursor is not None:
             body["nextCursor"] = page.cursor
         return Answer(HTTPStatus.OK, body)
 
     def _post(self, request: Request) -> Answer:
-        key = self._caller(request, Operation.WRITE)
         given = request.json_object()
         match given.get("action"):
             case None:
                 given.pop("action", None)
-                return self._create(request, key, body_as(CreateBody, given))
+                return self._create(request, request.body_as(CreateBody, given))
             case "deleteByStatus":
-                return self._delete_by_status(key, body_as(BulkBody, given))
+                return self._delete_by_status(request.key, request.body_as(BulkBody, given))
             case "retryByStatus":
-                return self._retry_by_status(key, body_as(BulkBody, given))
+                return self._retry_by_status(request.key, request.body_as(BulkBody, given))
             case _:
                 known = "deleteByStatus, retryByStatus"
                 raise InvalidInputError("action", f"action must be {known}, or absent")
 
-    def _create(self, request: Request, key: ApiKey, body: CreateBody) -> Answer:
+    def _create(self, request: Request, body: CreateBody) -> Answer:
         required("prompt", body.prompt)
         new = NewTask(
             prompt=body.prompt or "",
@@ -161,7 +147,7 @@ class Api:
         )
         submitted = submit_task(
             new,
-            key=key,
+            key=request.key,
             idempotency_key=request.idempotency_key(),
             ports=self._ports,
         )
@@ -169,7 +155,7 @@ class Api:
             logger.warning("no wake-up was sent; the sweeper will", task_id=submitted.task.id)
         if submitted.created:
             view = TaskView(submitted.task, submitted.origin)
-            return Answer(HTTPStatus.CREATED, {"task": whole_task(view)})
+            return Answer(HTTPStatus.CREATED, TaskAnswer(task=whole_task(view)))
         return self._whole(submitted.task)
 
     def _delete_by_status(self, key: ApiKey, body: BulkBody) -> Answer:
@@ -184,7 +170,7 @@ class Api:
             clock=self._ports.clock,
         )
         message = f"Deleted {done.deleted} {status} tasks"
-        answer: dict[str, Any] = {
+        answer: BulkDeleted = {
             "success": True,
             "deleted": done.deleted,
             "message": f"{message}; there may be more" if done.more else message,
@@ -203,85 +189,77 @@ class Api:
             key=key,
             ports=self._ports,
         )
-        answer: dict[str, Any] = {"success": True, "retried": done.retried, "more": done.more}
+        answer: BulkRetried = {"success": True, "retried": done.retried, "more": done.more}
         if done.cursor is not None:
             answer["nextCursor"] = done.cursor
         return Answer(HTTPStatus.OK, answer)
 
     def _show(self, request: Request, task_id: str) -> Answer:
-        key = self._caller(request, Operation.READ)
-        view = show_task(task_id, key=key, tasks=self._ports.tasks)
+        view = show_task(task_id, key=request.key, tasks=self._ports.tasks)
         place = place_in_line(view.task, tasks=self._ports.tasks, clock=self._ports.clock)
-        return Answer(HTTPStatus.OK, {"task": whole_task(view, place)})
+        return Answer(HTTPStatus.OK, TaskAnswer(task=whole_task(view, place)))
 
     def _events(self, request: Request, task_id: str) -> Answer:
-        key = self._caller(request, Operation.READ)
-        query = request.query("after", "limit")
         page = read_events(
             task_id,
-            after=event_number(query.get("after")),
-            limit=page_limit(query.get("limit")),
-            key=key,
+            after=request.query["after"],
+            limit=request.query["limit"],
+            key=request.key,
             tasks=self._ports.tasks,
         )
-        body = {
+        body: EventList = {
             "run": page.task.run,
-            "status": page.task.status.value,
+            "status": page.task.status,
             "events": [rendered(shown) for shown in page.events],
             "more": page.more,
         }
         return Answer(HTTPStatus.OK, body)
 
     def _message(self, request: Request, task_id: str) -> Answer:
-        key = self._caller(request, Operation.WRITE)
-        body = body_as(MessageBody, request.json_object())
+        body = request.body_as(MessageBody)
         task = message_task(
             task_id,
             body.action or MessageAction.TEXT,
             body.text or "",
-            key=key,
+            key=request.key,
             ports=self._ports,
         )
         return self._whole(task, HTTPStatus.ACCEPTED)
 
     def _edit(self, request: Request, task_id: str) -> Answer:
-        key = self._caller(request, Operation.WRITE)
-        body = body_as(EditBody, request.json_object())
+        body = request.body_as(EditBody)
         edit = TaskEdit(
             title=body.title,
             prompt=body.prompt,
             agent_id=None if body.agent_id is None else required("agentId", body.agent_id),
             priority=body.priority,
         )
-        return self._whole(edit_task(task_id, edit, key=key, ports=self._ports))
+        return self._whole(edit_task(task_id, edit, key=request.key, ports=self._ports))
 
     def _delete(self, request: Request, task_id: str) -> Answer:
         """`force` is accepted and changes nothing: what runs is stopped first, always."""
-        key = self._caller(request, Operation.WRITE)
-        flag("force", request.query("force").get("force"))
-        task = delete_task(task_id, key=key, tasks=self._ports.tasks, clock=self._ports.clock)
+        task = delete_task(
+            task_id, key=request.key, tasks=self._ports.tasks, clock=self._ports.clock
+        )
         if task is None:
-            return Answer(HTTPStatus.OK, {"success": True})
+            return Answer(HTTPStatus.OK, Done(success=True))
         stopped = task.status is TaskStatus.CANCELLED
         return self._whole(task, HTTPStatus.OK if stopped else HTTPStatus.ACCEPTED)
 
     def _retry(self, request: Request, task_id: str) -> Answer:
-        key = self._caller(request, Operation.WRITE)
-        return self._whole(retry_task(task_id, key=key, ports=self._ports))
+        return self._whole(retry_task(task_id, key=request.key, ports=self._ports))
 
     def _whole(self, task: Task, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-        return Answer(status, {"task": whole_task(view_of(task, self._ports.tasks))})
+        return Answer(status, TaskAnswer(task=whole_task(view_of(task, self._ports.tasks))))
 
     # Workspaces ------------------------------------------------------------------------------
 
     def _workspace(self, request: Request, workspace_id: str) -> Answer:
-        key = self._caller(request, Operation.ADMIN)
-        settings = read_workspace(workspace_id, key=key, tasks=self._ports.tasks)
-        return Answer(HTTPStatus.OK, {"workspace": workspace(workspace_id, settings)})
+        settings = read_workspace(workspace_id, key=request.key, tasks=self._ports.tasks)
+        return Answer(HTTPStatus.OK, WorkspaceAnswer(workspace=workspace(workspace_id, settings)))
 
     def _change_workspace(self, request: Request, workspace_id: str) -> Answer:
-        key = self._caller(request, Operation.ADMIN)
-        body = body_as(WorkspaceBody, request.json_object())
+        body = request.body_as(WorkspaceBody)
         change = WorkspaceChange(
             paused=None if body.paused is UNSET else body.paused,
             tasks_per_day=None if body.tasks_per_day is UNSET else body.tasks_per_day,
@@ -292,36 +270,32 @@ class Api:
         settings = change_workspace(
             workspace_id,
             change,
-            key=key,
+            key=request.key,
             tasks=self._ports.tasks,
             wake_ups=self._ports.wake_ups,
             clock=self._ports.clock,
         )
-        return Answer(HTTPStatus.OK, {"workspace": workspace(workspace_id, settings)})
+        return Answer(HTTPStatus.OK, WorkspaceAnswer(workspace=workspace(workspace_id, settings)))
 
     # The rest --------------------------------------------------------------------------------
 
-    def _process(self, request: Request) -> Answer:
-        self._caller(request, Operation.WRITE)
+    def _process(self, request: Request) -> Answer:  # noqa: ARG002
         swept = self._ports.functions.invoke(
             self._ports.settings.sweeper_function, {"action": "sweep"}
         )
         return Answer(HTTPStatus.OK, {"ok": True, "dispatched": True, "swept": swept})
 
-    def _redrive(self, request: Request) -> Answer:
+    def _redrive(self, request: Request) -> Answer:  # noqa: ARG002
         """Wake-ups are of every workspace; sending one again tells and changes nothing."""
-        self._caller(request, Operation.ADMIN)
         done = self._ports.functions.invoke(
             self._ports.settings.sweeper_function, {"action": "redrive"}
         )
-        return Answer(HTTPStatus.OK, {"redriven": done.get("redriven", 0)})
+        return Answer(HTTPStatus.OK, Redriven(redriven=done.get("redriven", 0)))
 
-    def _polling_status(self, request: Request) -> Answer:
-        self._caller(request, Operation.READ)
+    def _polling_status(self, request: Request) -> Answer:  # noqa: ARG002
         return self._ask_poller("status")
 
-    def _polling_check(self, request: Request) -> Answer:
-        self._caller(request, Operation.WRITE)
+    def _polling_check(self, request: Request) -> Answer:  # noqa: ARG002
         return self._ask_poller("check")
 
     def _ask_poller(self, action: str) -> Answer:
@@ -330,32 +304,31 @@ class Api:
 
     def _decisions(self, request: Request) -> Answer:
         """The poller is asked, because it may read the table of GitHub's events."""
-        key = self._caller(request, Operation.READ)
-        query = request.query("repo", "number")
         asked = {
             "action": "decisions",
-            "repo": required("repo", query.get("repo")),
-            "number": issue_number(query.get("number")),
-            "workspaceId": key.workspace_id,
+            "repo": request.query["repo"],
+            "number": request.query["number"],
+            "workspaceId": request.key.workspace_id,
         }
         poller = self._ports.settings.github_poller_function
         found = dict(self._ports.functions.invoke(poller, asked))
         shown = found.get("decisions", [])
         found["decisions"] = [
-            d for d in shown if "specialist" not in d or key.covers_agent(d["specialist"])
+            d for d in shown if "specialist" not in d or request.key.covers_agent(d["specialist"])
         ]
         return Answer(HTTPStatus.OK, found)
 
     def _specialists(self, request: Request) -> Answer:
-        key = self._caller(request, Operation.READ)
         listed = specialist_list(self._ports.specialists.load())
-        listed["specialists"] = [s for s in listed["specialists"] if key.covers_agent(s["id"])]
+        listed["specialists"] = [
+            s for s in listed["specialists"] if request.key.covers_agent(s["id"])
+        ]
         return Answer(HTTPStatus.OK, listed)
 
-    def _health(self, request: Request) -> Answer:  # noqa: ARG002 - as all routes
+    def _health(self, request: Request) -> Answer:  # noqa: ARG002
         """Open to everybody and asks nobody: it says that the function runs, and no more."""
         now = instant(self._ports.clock.now())
-        return Answer(HTTPStatus.OK, {"status": "ok", "version": VERSION, "timestamp": now})
+        return Answer(HTTPStatus.OK, Health(status="ok", version=VERSION, timestamp=now))
 
 
 def _status_of(body: BulkBody) -> TaskStatus:
@@ -371,14 +344,14 @@ def _failure(error: Exception, context: Any) -> Answer:
         logger.error("request failed", exc_info=error)
     elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("request could not be served", reason=str(error))
-    body = {
+    body: ErrorDetails = {
         "code": answer.code,
         "message": answer.message or str(error),
         "requestId": getattr(context, "aws_request_id", None),
     }
     if isinstance(error, InvalidInputError):
         body["field"] = error.field
-    return Answer(answer.status, {"error": body}, _headers(error, answer))
+    return Answer(answer.status, ErrorBody(error=body), _headers(error, answer))
 
 
 def _headers(error: Exception, answer: ErrorAnswer) -> dict[str, str]:

@@ -5,6 +5,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from api_answers import (
+    SpecialistList,
+    SpecialistView,
+    TaskEvent,
+    TaskSummary,
+    TaskTrigger,
+    WholeTask,
+    Workspace,
+)
 
 from nightdesk.domain.concurrency import group_shown
 from nightdesk.domain.event_log import Event
@@ -31,23 +40,23 @@ def _instant_or_none(value: datetime | None) -> str | None:
     return None if value is None else instant(value)
 
 
-def summary(task: Task) -> dict[str, Any]:
+def summary(task: Task) -> TaskSummary:
     """A task as lists show it: everything but prompt, output and trigger."""
     return {
         "id": task.id,
         "title": task.title,
         "agentId": task.agent_id,
         "workspaceId": task.workspace_id,
-        "status": task.status.value,
+        "status": task.status,
         "cancelRequested": task.cancel_requested,
-        "priority": task.priority.value,
-        "triggerSource": task.trigger_source.value,
+        "priority": task.priority,
+        "triggerSource": task.trigger_source,
         "triggeredBy": task.triggered_by,
         "attempts": task.attempts,
         "maxAttempts": task.max_attempts,
         "timeoutMs": task.timeout_ms,
         "runAfter": _instant_or_none(task.run_after),
-        "held": None if task.held is None else task.held.value,
+        "held": task.held,
         "concurrencyGroup": None if task.group is None else group_shown(task.group),
         "supersededBy": task.superseded_by,
         "contextId": task.context_id,
@@ -55,7 +64,7 @@ def summary(task: Task) -> dict[str, Any]:
         "resultSessionId": task.result_session_id,
         "error": None
         if task.error is None
-        else {"code": task.error.code.value, "message": task.error.message},
+        else {"code": task.error.code, "message": task.error.message},
         "errorMessage": None if task.error is None else task.error.message,
         "createdAt": instant(task.created_at),
         "updatedAt": instant(task.updated_at),
@@ -72,12 +81,14 @@ def summary(task: Task) -> dict[str, Any]:
     }
 
 
-def whole_task(view: TaskView, place: Place | None = None) -> dict[str, Any]:
+def whole_task(view: TaskView, place: Place | None = None) -> WholeTask:
     """A task with its prompt, its trigger, what it waits for and, once completed, its output."""
     origin, output = view.origin, view.output
+    position, starts_at = _in_line(place)
     return {
         **summary(view.task),
-        **_in_line(place),
+        "queuePosition": position,
+        "estimatedStartAt": starts_at,
         "dependsOn": [] if origin is None else list(origin.depends_on),
         "waitingFor": None
         if view.waiting_for is None
@@ -90,17 +101,16 @@ def whole_task(view: TaskView, place: Place | None = None) -> dict[str, Any]:
     }
 
 
-def _in_line(place: Place | None) -> dict[str, Any]:
+def _in_line(place: Place | None) -> tuple[int | str | None, str | None]:
+    """The place, and when the task starts by estimate."""
     if place is None:
-        return {"queuePosition": None, "estimatedStartAt": None}
+        return None, None
     beyond = f"{COUNTED_TO:,}+"
-    return {
-        "queuePosition": beyond if place.position is None else place.position,
-        "estimatedStartAt": _instant_or_none(place.estimated_start),
-    }
+    position = beyond if place.position is None else place.position
+    return position, _instant_or_none(place.estimated_start)
 
 
-def _trigger(origin: Origin) -> dict[str, Any] | None:
+def _trigger(origin: Origin) -> TaskTrigger | None:
     trigger, target = origin.trigger, origin.target
     if trigger is None:
         return None
@@ -114,11 +124,11 @@ def _trigger(origin: Origin) -> dict[str, Any] | None:
     }
 
 
-def event(shown: Event) -> dict[str, Any]:
+def event(shown: Event) -> TaskEvent:
     """One line of a task's event log."""
     return {
         "number": shown.number,
-        "kind": shown.kind.value,
+        "kind": shown.kind,
         "time": instant(shown.at),
         "text": shown.text,
         "tool": shown.tool,
@@ -126,7 +136,7 @@ def event(shown: Event) -> dict[str, Any]:
     }
 
 
-def workspace(workspace_id: str, settings: WorkspaceSettings) -> dict[str, Any]:
+def workspace(workspace_id: str, settings: WorkspaceSettings) -> Workspace:
     """What a workspace's owners have set; null = no bound."""
     cost = settings.cost_micros_per_day
     return {
@@ -137,24 +147,24 @@ def workspace(workspace_id: str, settings: WorkspaceSettings) -> dict[str, Any]:
     }
 
 
-def specialist_list(specialists: SpecialistSet) -> dict[str, Any]:
+def specialist_list(specialists: SpecialistSet) -> SpecialistList:
     """All specialists by id, and the files that could not be used."""
     usable = [_specialist(specialists.by_id[i], enabled=True) for i in specialists.ids]
     disabled = [_specialist(specialist, enabled=False) for specialist in specialists.disabled]
     return {
-        "specialists": sorted(usable + disabled, key=lambda shown: str(shown["id"])),
+        "specialists": sorted(usable + disabled, key=lambda shown: shown["id"]),
         "broken": [{"file": b.file, "reason": b.reason} for b in specialists.broken],
     }
 
 
-def _specialist(specialist: Specialist, *, enabled: bool) -> dict[str, Any]:
+def _specialist(specialist: Specialist, *, enabled: bool) -> SpecialistView:
     limits, cost = specialist.limits, specialist.limits.cost_micros
     return {
         "id": specialist.id,
         "name": specialist.name,
         "description": specialist.description,
-        "role": specialist.role.value,
-        "modelTier": specialist.tier.value,
+        "role": specialist.role,
+        "modelTier": specialist.tier,
         "tools": list(specialist.tools),
         "intents": dict(specialist.intents),
         "approval": list(specialist.approvals),
@@ -172,8 +182,8 @@ def _specialist(specialist: Specialist, *, enabled: bool) -> dict[str, Any]:
         "concurrency": None
         if specialist.concurrency is None
         else {
-            "group": specialist.concurrency.group.value,
-            "onConflict": specialist.concurrency.on_conflict.value,
+            "group": specialist.concurrency.group,
+            "onConflict": specialist.concurrency.on_conflict,
         },
         "enabled": enabled,
         "notices": list(specialist.notices),

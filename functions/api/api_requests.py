@@ -3,25 +3,24 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from types import NoneType
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_origin
 
 import msgspec
 from api_errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
 
+from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.errors import InvalidInputError
 from nightdesk.domain.specialist import OnConflict
 from nightdesk.domain.task import OnDependencyFailure, Priority, TaskStatus, TriggerSource
-from nightdesk.services.list_tasks import LIMIT_DEFAULT, LIMIT_MAX, LIMIT_MIN
 from nightdesk.services.message_task import MessageAction
 from nightdesk.services.submit_task import IDEMPOTENCY_KEY_MAX
 
 #: The largest body: a prompt of 100,000 characters fits however it is written, but for rarities.
 BODY_MAX = 1_048_576
-CURSOR_MAX = 2_000
 _SHOWN = 60
 
 _IDEMPOTENCY_KEY = re.compile(rf"[\x20-\x7e]{{1,{IDEMPOTENCY_KEY_MAX}}}")
@@ -92,7 +91,15 @@ class WorkspaceBody(Body):
 
 
 _Body = TypeVar("_Body", bound=Body)
-_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class Expected(Protocol):
+    """A query parameter (api_parameters)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def read(self) -> Callable[[str | None], Any]: ...
 
 
 class Request:
@@ -104,6 +111,11 @@ class Request:
         self._event = event
         headers = event.get("headers") or self._no_headers
         self._headers = {str(name).lower(): value for name, value in headers.items()}
+        self._bodies: Sequence[type] = ()
+        #: Who asks; None on a route that is open to everybody.
+        self.key_or_none: ApiKey | None = None
+        #: The query parameters of the route by name, read (`expect`).
+        self.query: Mapping[str, Any] = {}
 
     @property
     def method(self) -> str:
@@ -117,6 +129,12 @@ class Request:
         if stage not in (None, "$default"):
             path = path.removeprefix(f"/{stage}")
         return path.rstrip("/") or "/"
+
+    @property
+    def key(self) -> ApiKey:
+        """Who asks, on a route that needs a key."""
+        assert self.key_or_none is not None
+        return self.key_or_none
 
     def header(self, name: str) -> str | None:
         """A header, however its name is written."""
@@ -135,17 +153,32 @@ class Request:
             raise InvalidInputError("Idempotency-Key", f"Idempotency-Key must be {allowed}")
         return key
 
-    def query(self, *allowed: str) -> dict[str, str]:
-        """The query parameters that are not blank.
+    def expect(self, *, query: Sequence[Expected], bodies: Sequence[type]) -> None:
+        """Read the query parameters of the route, and remember which bodies it takes.
 
         Raises:
-            InvalidInputError: one is not `allowed`; a misspelt filter must not show everything.
+            InvalidInputError: one is wrong, or not of the route: a misspelt filter must not show
+                everything. A route without any ignores what it is given.
         """
+        self._bodies = bodies
         given = self._event.get("queryStringParameters") or {}
-        for name in given:
+        allowed = tuple(parameter.name for parameter in query)
+        for name in given if query else ():
             if name not in allowed:
                 raise InvalidInputError(name[:_SHOWN], _unknown("parameter", name, allowed))
-        return {name: str(value) for name, value in given.items() if str(value).strip()}
+        stated = {name: str(value) for name, value in given.items() if str(value).strip()}
+        self.query = {
+            parameter.name: parameter.read(stated.get(parameter.name)) for parameter in query
+        }
+
+    def body_as(self, shape: type[_Body], given: Mapping[str, Any] | None = None) -> _Body:
+        """The body, or the object that was `given`, as one of the bodies of the route.
+
+        Raises:
+            MediaTypeError, BodyTooLargeError, MalformedJsonError, InvalidInputError.
+        """
+        assert shape in self._bodies, f"{shape.__name__} is not documented for this route"
+        return body_as(shape, self.json_object() if given is None else given)
 
     def json_object(self) -> dict[str, Any]:
         """The body, which must be a JSON object.
@@ -202,7 +235,7 @@ def body_as(shape: type[_Body], given: Mapping[str, Any]) -> _Body:
         except msgspec.ValidationError as error:
             allowed = _allowed(fields[name].type)
             raise InvalidInputError(
-                name, f"{name} must be {allowed}; got {_shown(value)}"
+                name, f"{name} must be {allowed}; got {shown(value)}"
             ) from error
     return shape(**values)
 
@@ -219,64 +252,12 @@ def required(field: str, value: str | None) -> str:
     return text
 
 
-def choice(field: str, value: str | None, allowed: type[_Choice]) -> _Choice | None:
-    """A query parameter that is one of a few words."""
-    if value is None:
-        return None
-    if value not in set(allowed):
-        words = ", ".join(allowed)
-        raise InvalidInputError(field, f"{field} must be one of {words}; got {_shown(value)}")
-    return allowed(value)
-
-
-def page_limit(value: str | None) -> int:
-    """The query parameter `limit`."""
-    if value is None:
-        return LIMIT_DEFAULT
-    # Not int() alone: that also takes "1_0", digits of other scripts, and thousands of digits.
-    if re.fullmatch(r"[0-9]{1,4}", value, re.ASCII) and LIMIT_MIN <= int(value) <= LIMIT_MAX:
-        return int(value)
-    allowed = f"a whole number from {LIMIT_MIN} to {LIMIT_MAX}"
-    raise InvalidInputError("limit", f"limit must be {allowed}; got {_shown(value)}")
-
-
-def issue_number(value: str | None) -> int:
-    """The query parameter `number`: of an issue or pull request."""
-    if value is not None and re.fullmatch(r"[1-9][0-9]{0,9}", value, re.ASCII):
-        return int(value)
-    raise InvalidInputError("number", f"number must be that of an issue; got {_shown(value)}")
-
-
-def event_number(value: str | None) -> int:
-    """The query parameter `after`: the number of the newest event that the caller has."""
-    if value is None:
-        return 0
-    if re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
-        return int(value)
-    allowed = "the number of an event, or 0"
-    raise InvalidInputError("after", f"after must be {allowed}; got {_shown(value)}")
-
-
-def list_cursor(value: str | None) -> str | None:
-    """A cursor of ours: never long, never strange."""
-    if value is not None and (len(value) > CURSOR_MAX or not value.isascii()):
-        raise InvalidInputError("cursor", "cursor must be the nextCursor of an earlier answer")
-    return value
-
-
-def flag(field: str, value: str | None) -> bool:
-    """A query parameter that is true or false."""
-    if value not in (None, "true", "false"):
-        raise InvalidInputError(field, f"{field} must be true or false; got {_shown(value)}")
-    return value == "true"
-
-
 def _unknown(what: str, name: str, allowed: Sequence[str]) -> str:
     known = f"allowed: {', '.join(allowed)}" if allowed else "none is allowed here"
-    return f"Unknown {what} {_shown(name)}; {known}"
+    return f"Unknown {what} {shown(name)}; {known}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """The value as JSON would write it, cut short."""
     if isinstance(value, dict | list):
         return _kind(value)

@@ -4,7 +4,7 @@ Powertools' resolver does the same; importing it costs a fifth of the cold start
 and the event classes of a dozen services), and it answers a wrong method with 404.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from api_errors import MethodNotAllowedError, RouteNotFoundError
 from api_rendering import to_json
 from api_requests import Request
+from api_routes import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +38,19 @@ class Answer:
         }
 
 
-Route = Callable[..., Answer]
-
-
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The route that a request means; `name` holds nothing that the caller put in."""
+    """The route that a request means, and the named parts of its path."""
 
-    name: str
     route: Route
     parts: Mapping[str, str]
 
 
 class Router:
-    """Routes by method and path; `<name>` in a path stands for one part that is not empty."""
+    """Finds routes by method and path."""
 
-    def __init__(self, routes: Mapping[tuple[str, str], Route]) -> None:
-        self._routes = [
-            (method, path, path.split("/"), route) for (method, path), route in routes.items()
-        ]
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = [(route, route.path.split("/")) for route in routes]
 
     def match(self, request: Request) -> Match:
         """The first route that fits.
@@ -65,12 +60,12 @@ class Router:
             MethodNotAllowedError: some have, with other methods.
         """
         allowed, given = [], request.path.split("/")
-        for method, path, wanted, route in self._routes:
+        for route, wanted in self._routes:
             parts = _fit(wanted, given)
-            if parts is not None and method == request.method:
-                return Match(f"{method} {path}", route, parts)
+            if parts is not None and route.method == request.method:
+                return Match(route, parts)
             if parts is not None:
-                allowed.append(method)
+                allowed.append(route.method)
         if allowed:
             raise MethodNotAllowedError(request.method, tuple(allowed))
         raise RouteNotFoundError("No such route")

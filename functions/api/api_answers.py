@@ -1,0 +1,314 @@
+"""The answers of the API as types: what api_rendering makes, and what the OpenAPI document shows.
+
+A field is always there unless it is `NotRequired`; what is not known is null. Times are ISO 8601 in
+UTC with milliseconds and Z.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+from nightdesk.domain.errors import ErrorCode
+from nightdesk.domain.event_log import EventKind
+from nightdesk.domain.model import ModelTier
+from nightdesk.domain.specialist import ConcurrencyGroup, OnConflict, Role
+from nightdesk.domain.task import Hold, Priority, TaskStatus, TriggerSource
+
+
+class TaskFailure(TypedDict):
+    """Why a task ended FAILED."""
+
+    code: ErrorCode
+    message: str
+
+
+class TaskTrigger(TypedDict):
+    """The event that the task came of."""
+
+    event: str
+    key: str
+    actor: str | None
+    repo: str | None
+    number: int | None
+    url: str | None
+
+
+class TaskQuestion(TypedDict):
+    """What a WAITING task waits for."""
+
+    reason: str
+    text: str
+
+
+class TaskOutput(TypedDict):
+    """The final answer of a COMPLETED task."""
+
+    result: str
+    artifacts: list[Any]
+
+
+class TaskSummary(TypedDict):
+    """A task as lists show it: without its prompt, trigger and output."""
+
+    id: str
+    title: str
+    agentId: str
+    workspaceId: str
+    status: TaskStatus
+    cancelRequested: bool
+    priority: Priority
+    triggerSource: TriggerSource
+    triggeredBy: str
+    attempts: int
+    maxAttempts: int
+    timeoutMs: int
+    runAfter: str | None
+    held: Hold | None
+    concurrencyGroup: str | None
+    supersededBy: str | None
+    contextId: str | None
+    waitingSince: str | None
+    resultSessionId: str | None
+    error: TaskFailure | None
+    errorMessage: str | None
+    createdAt: str
+    updatedAt: str
+    startedAt: str | None
+    completedAt: str | None
+    lastActivity: str | None
+    currentActivity: str | None
+    toolCallCount: int
+    inputTokens: int
+    outputTokens: int
+    cacheReadTokens: int
+    costUsd: float
+    publication: str | None
+
+
+class WholeTask(TaskSummary):
+    """A single task. `queuePosition` is a number, or "1,000+"."""
+
+    queuePosition: int | str | None
+    estimatedStartAt: str | None
+    dependsOn: list[str]
+    waitingFor: TaskQuestion | None
+    prompt: str | None
+    trigger: TaskTrigger | None
+    output: TaskOutput | None
+
+
+class TaskList(TypedDict):
+    """A page; without `nextCursor` it is the last one."""
+
+    tasks: list[TaskSummary]
+    nextCursor: NotRequired[str]
+
+
+class TaskAnswer(TypedDict):
+    """One task."""
+
+    task: WholeTask
+
+
+class Done(TypedDict):
+    """The task is gone."""
+
+    success: Literal[True]
+
+
+class BulkDeleted(TypedDict):
+    """What one call of deleteByStatus did. With `more`, send it again."""
+
+    success: Literal[True]
+    deleted: int
+    message: str
+    more: bool
+    nextCursor: NotRequired[str]
+
+
+class BulkRetried(TypedDict):
+    """What one call of retryByStatus did. With `more`, send it again."""
+
+    success: Literal[True]
+    retried: int
+    more: bool
+    nextCursor: NotRequired[str]
+
+
+class TaskEvent(TypedDict):
+    """One line of a task's event log."""
+
+    number: int
+    kind: EventKind
+    time: str
+    text: str
+    tool: str | None
+    isError: bool
+
+
+class EventList(TypedDict):
+    """Events of the task's current run. With `more`, ask again with the last number as `after`."""
+
+    run: int
+    status: TaskStatus
+    events: list[TaskEvent]
+    more: bool
+
+
+class Workspace(TypedDict):
+    """What the workspace's owners have set; null = no bound."""
+
+    id: str
+    paused: bool
+    tasksPerDay: int | None
+    costUsdPerDay: float | None
+
+
+class WorkspaceAnswer(TypedDict):
+    """One workspace."""
+
+    workspace: Workspace
+
+
+class SpecialistLimits(TypedDict):
+    """The bounds of one task; null = none."""
+
+    turns: int
+    timeoutMs: int
+    tokens: int | None
+    costUsd: float | None
+
+
+class SpecialistTrigger(TypedDict):
+    """An event that starts the specialist."""
+
+    event: str
+    actions: list[str]
+    labels: list[str]
+
+
+class SpecialistConcurrency(TypedDict):
+    """Which of its tasks exclude each other."""
+
+    group: ConcurrencyGroup
+    onConflict: OnConflict
+
+
+class SpecialistView(TypedDict):
+    """A specialist as its file describes it."""
+
+    id: str
+    name: str
+    description: str
+    role: Role
+    modelTier: ModelTier
+    tools: list[str]
+    intents: Mapping[str, int]
+    approval: list[str]
+    labels: list[str]
+    limits: SpecialistLimits
+    triggers: list[SpecialistTrigger]
+    concurrency: SpecialistConcurrency | None
+    enabled: bool
+    notices: list[str]
+
+
+class BrokenFile(TypedDict):
+    """A file that could not be used."""
+
+    file: str
+    reason: str
+
+
+class SpecialistList(TypedDict):
+    """All specialists by id, and the files that could not be used."""
+
+    specialists: list[SpecialistView]
+    broken: list[BrokenFile]
+
+
+class Processed(TypedDict):
+    """What the sweep did, by number."""
+
+    ok: Literal[True]
+    dispatched: Literal[True]
+    swept: Mapping[str, Any]
+
+
+class Redriven(TypedDict):
+    """How many wake-ups were sent again."""
+
+    redriven: int
+
+
+class PollSummary(TypedDict):
+    """Of all repositories: found = processed + skipped."""
+
+    reposChecked: int
+    totalEventsFound: int
+    totalEventsProcessed: int
+    totalEventsSkipped: int
+
+
+class PollReport(TypedDict):
+    """What the last polls found, repository by repository."""
+
+    ok: bool
+    checkedAt: str
+    summary: PollSummary
+    results: list[Mapping[str, Any]]
+
+
+class PollStatus(TypedDict):
+    """What polling is configured to do and did last, without asking GitHub."""
+
+    ok: Literal[True]
+    enabled: bool
+    isRunning: bool
+    intervalSeconds: int
+    lastCheckedAt: str | None
+    lastEventIds: Mapping[str, str | None]
+    repositories: list[Mapping[str, Any]]
+    malformed: list[str]
+
+
+class DecisionView(TypedDict):
+    """What came of one event for one specialist: a task, or the reason against it."""
+
+    at: NotRequired[str]
+    event: str
+    actor: NotRequired[str]
+    source: NotRequired[str]
+    outcome: str
+    specialist: NotRequired[str]
+    taskId: NotRequired[str]
+
+
+class DecisionList(TypedDict):
+    """The latest decisions on one issue or pull request, newest first."""
+
+    repo: str
+    number: int
+    decisions: list[DecisionView]
+
+
+class Health(TypedDict):
+    """That the function runs; it asks no table."""
+
+    status: Literal["ok"]
+    version: str
+    timestamp: str
+
+
+class ErrorDetails(TypedDict):
+    """`field` names what was refused; the log has `requestId`."""
+
+    code: str
+    message: str
+    field: NotRequired[str]
+    requestId: str | None
+
+
+class ErrorBody(TypedDict):
+    """Every error of the API."""
+
+    error: ErrorDetails

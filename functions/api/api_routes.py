@@ -1,0 +1,226 @@
+"""Every route of the API: the router, the check of the key and the OpenAPI document are made of it.
+
+Whoever adds a route adds a row here, a method to `Api` (api_app), a line to docs/api.md, and runs
+`make openapi`; tests say what is missing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import api_answers as answers
+import api_parameters as parameters
+from api_parameters import Parameter
+from api_requests import BulkBody, CreateBody, EditBody, MessageBody, WorkspaceBody
+
+from nightdesk.domain.api_key import Operation
+
+TASKS = "/api/background-tasks"
+TASK = "/api/background-tasks/<task_id>"
+WORKSPACE = "/api/workspaces/<workspace_id>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path; `<name>` in the path stands for one part that is not empty."""
+
+    method: str
+    path: str
+    #: The method of `Api` that answers, without its underscore.
+    name: str
+    summary: str
+    #: What the key must be allowed to do; None = the route is open to everybody.
+    operation: Operation | None
+    #: Status of each success, and the type of its body.
+    answers: Mapping[int, Any]
+    #: The body is one of these; none = there is no body.
+    bodies: tuple[type, ...] = ()
+    query: tuple[Parameter, ...] = ()
+    #: Statuses of errors that do not follow from the rest (see `error_statuses`).
+    errors: tuple[int, ...] = ()
+    #: Whether it takes an Idempotency-Key.
+    is_idempotent_by_key: bool = False
+    tag: str = field(default="Tasks")
+
+    @property
+    def error_statuses(self) -> tuple[int, ...]:
+        """Every error status that the route answers with."""
+        found = {500, *self.errors}
+        if self.operation is not None:
+            found |= {401, 403, 503}
+        if self.bodies:
+            found |= {400, 413, 415}
+        if self.query:
+            found.add(400)
+        if "<task_id>" in self.path:
+            found.add(404)
+        return tuple(sorted(found))
+
+
+READ, WRITE, ADMIN = Operation.READ, Operation.WRITE, Operation.ADMIN
+
+#: The first that fits answers, so a fixed path comes before the one with an id that it would fit.
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/health",
+        name="health",
+        summary="Whether the function runs",
+        operation=None,
+        answers={200: answers.Health},
+        tag="Service",
+    ),
+    Route(
+        method="GET",
+        path=TASKS,
+        name="list",
+        summary="List tasks, newest first",
+        operation=READ,
+        query=(parameters.WORKSPACE_ID, parameters.STATUS, parameters.LIMIT, parameters.CURSOR),
+        answers={200: answers.TaskList},
+    ),
+    Route(
+        method="POST",
+        path=TASKS,
+        name="post",
+        summary="Create a task; or delete or retry many, with an `action`",
+        operation=WRITE,
+        bodies=(CreateBody, BulkBody),
+        answers={
+            200: answers.TaskAnswer | answers.BulkDeleted | answers.BulkRetried,
+            201: answers.TaskAnswer,
+        },
+        errors=(409, 422),
+        is_idempotent_by_key=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{TASKS}/process",
+        name="process",
+        summary="Sweep now instead of within the minute",
+        operation=WRITE,
+        answers={200: answers.Processed},
+        tag="Service",
+    ),
+    Route(
+        method="GET",
+        path=TASK,
+        name="show",
+        summary="One task, with prompt, trigger and output",
+        operation=READ,
+        answers={200: answers.TaskAnswer},
+    ),
+    Route(
+        method="PATCH",
+        path=TASK,
+        name="edit",
+        summary="Change a PENDING task",
+        operation=WRITE,
+        bodies=(EditBody,),
+        answers={200: answers.TaskAnswer},
+        errors=(409,),
+    ),
+    Route(
+        method="DELETE",
+        path=TASK,
+        name="delete",
+        summary="Delete a task, or cancel it when it runs or waits",
+        operation=WRITE,
+        query=(parameters.FORCE,),
+        answers={200: answers.Done | answers.TaskAnswer, 202: answers.TaskAnswer},
+        errors=(409,),
+    ),
+    Route(
+        method="POST",
+        path=f"{TASK}/retry",
+        name="retry",
+        summary="Begin a new run of a FAILED or CANCELLED task",
+        operation=WRITE,
+        answers={200: answers.TaskAnswer},
+        errors=(409,),
+    ),
+    Route(
+        method="POST",
+        path=f"{TASK}/messages",
+        name="message",
+        summary="Send its agent a message, or the approval that it waits for",
+        operation=WRITE,
+        bodies=(MessageBody,),
+        answers={202: answers.TaskAnswer},
+        errors=(409,),
+    ),
+    Route(
+        method="GET",
+        path=f"{TASK}/events",
+        name="events",
+        summary="What its session did",
+        operation=READ,
+        query=(parameters.AFTER, parameters.LIMIT),
+        answers={200: answers.EventList},
+    ),
+    Route(
+        method="GET",
+        path=WORKSPACE,
+        name="workspace",
+        summary="Pause and budgets of the key's own workspace",
+        operation=ADMIN,
+        answers={200: answers.WorkspaceAnswer},
+        tag="Workspaces",
+    ),
+    Route(
+        method="PATCH",
+        path=WORKSPACE,
+        name="change_workspace",
+        summary="Change pause and budgets",
+        operation=ADMIN,
+        bodies=(WorkspaceBody,),
+        answers={200: answers.WorkspaceAnswer},
+        tag="Workspaces",
+    ),
+    Route(
+        method="POST",
+        path="/api/dead-letters/redrive",
+        name="redrive",
+        summary="Send again the wake-ups that the queue has given up on",
+        operation=ADMIN,
+        answers={200: answers.Redriven},
+        tag="Service",
+    ),
+    Route(
+        method="GET",
+        path="/api/polling/check",
+        name="polling_status",
+        summary="What polling is configured to do and did last",
+        operation=READ,
+        answers={200: answers.PollStatus},
+        tag="GitHub",
+    ),
+    Route(
+        method="POST",
+        path="/api/polling/check",
+        name="polling_check",
+        summary="Poll GitHub now",
+        operation=WRITE,
+        answers={200: answers.PollReport},
+        tag="GitHub",
+    ),
+    Route(
+        method="GET",
+        path="/api/github/decisions",
+        name="decisions",
+        summary="Why something, or nothing, happened on an issue or pull request",
+        operation=READ,
+        query=(parameters.REPO, parameters.NUMBER),
+        answers={200: answers.DecisionList},
+        tag="GitHub",
+    ),
+    Route(
+        method="GET",
+        path="/api/specialists",
+        name="specialists",
+        summary="Who there is, and which files are broken",
+        operation=READ,
+        answers={200: answers.SpecialistList},
+        tag="Service",
+    ),
+)
