@@ -26,6 +26,7 @@ from bench.kill.records import Recorder, Records
 from bench.kill.scripted_model import ScriptedModel, label_of
 from bench.kill.stage import ROOT
 from nightdesk.adapters.github.client import GithubClient
+from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.model import CallControl, Message, ModelRequest, ModelTier
@@ -235,7 +236,7 @@ def test_the_scripted_model_reads_its_place_from_the_conversation() -> None:
 def test_the_counting_github_counts_what_the_real_adapter_writes() -> None:
     with CountingGithub() as github:
         client = GithubClient(api_url=github.url, clock=FakeClock())
-        publishing = GithubPublishing(client, token=lambda: "bench")
+        publishing = GithubPublishing(client, PersonalWriteToken(client, read=lambda: "bench"))
         publishing.comment(REPOSITORY, 7, "Hello")
         for _ in range(2):
             publishing.add_labels(REPOSITORY, 7, ["step-001"])

@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from nightdesk.adapters.github.client import GithubClient
+from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.domain.errors import NightdeskError
-from nightdesk.domain.github_ports import GithubCredentialsError, GithubNotFoundError
+from nightdesk.domain.github_ports import (
+    GithubCredentialsError,
+    GithubNotFoundError,
+    Permissions,
+    RepositoryToken,
+)
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.task import Target
 from nightdesk.services.outbox_rows import Outcome
@@ -31,7 +37,7 @@ class Scene:
         self.world = PublisherWorld()
         self.world.clock.advance(timedelta(0))
         assert github.open_issue() == 1
-        self.publishing = GithubPublishing(api, token=lambda: token)
+        self.publishing = GithubPublishing(api, PersonalWriteToken(api, read=lambda: token))
         repo_id = github.repository.id
         target = Target(repo=NAME, repo_id=repo_id, number=1, kind="issue")
         self.world.origin(target=target, created_at=NOON)
@@ -164,7 +170,7 @@ def test_our_comment_is_found_among_hundreds(scene: Scene) -> None:
 
 
 def test_without_a_write_token_it_waits_for_a_person(api: GithubClient, scene: Scene) -> None:
-    scene.publishing = GithubPublishing(api, token=lambda: "")
+    scene.publishing = GithubPublishing(api, PersonalWriteToken(api, read=lambda: ""))
     scene.world.intends()
     assert scene.publish() is Outcome.TRY_AGAIN
     assert "no write token is set" in scene.world.row().last_error
@@ -187,7 +193,7 @@ def test_a_transferred_issue_receives_nothing(scene: Scene, github: Github) -> N
 def test_who_we_are_is_asked_once_for_each_token(api: GithubClient, github: Github) -> None:
     first, second = github.client("one").token, github.client("two").token
     now = [first]
-    publishing = GithubPublishing(api, token=lambda: now[0] or "")
+    publishing = GithubPublishing(api, PersonalWriteToken(api, read=lambda: now[0] or ""))
     logins = [publishing.own_account().login, publishing.own_account().login]
     now[0] = second
     logins.append(publishing.own_account().login)
@@ -203,6 +209,36 @@ def test_a_revoked_token_is_the_credentials_fault(
     github.control("DELETE", "/tokens", {"token": token})
     error: NightdeskError
     with pytest.raises(GithubCredentialsError) as raised:
-        GithubPublishing(api, token=lambda: token).own_account()
+        GithubPublishing(api, PersonalWriteToken(api, read=lambda: token)).own_account()
     error = raised.value
     assert token not in str(error)
+
+
+class NotedTokens(PersonalWriteToken):
+    """Write tokens that remember what they were asked for."""
+
+    def __init__(self, client: GithubClient, token: str) -> None:
+        super().__init__(client, read=lambda: token)
+        self.asked: list[tuple[str, int, dict[str, str]]] = []
+
+    def token_for(self, repo: str, repo_id: int, permissions: Permissions) -> RepositoryToken:
+        self.asked.append((repo, repo_id, dict(permissions)))
+        return super().token_for(repo, repo_id, permissions)
+
+
+def test_every_call_says_which_repository_and_what_it_needs(
+    scene: Scene, api: GithubClient, token: str
+) -> None:
+    tokens = NotedTokens(api, token)
+    publishing = GithubPublishing(api, tokens)
+
+    publishing.comment(NAME, 1, "Hello.")
+    publishing.labels_of_repository(NAME)
+
+    discuss = {"issues": "write", "pull_requests": "write"}
+    repo_id = scene.github.repository.id
+    assert tokens.asked == [
+        (NAME, 0, {"metadata": "read"}),
+        (NAME, repo_id, discuss),
+        (NAME, repo_id, discuss),
+    ]

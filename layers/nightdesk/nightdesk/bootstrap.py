@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nightdesk.adapters.github.client import GithubClient
     from nightdesk.adapters.secrets import SsmSecrets
     from nightdesk.domain.dead_letters import DeadLetters
+    from nightdesk.domain.github_ports import WriteTokens
     from nightdesk.domain.model import Model, ModelTier
     from nightdesk.domain.ports import PriceOf
     from nightdesk.services.answer_token import TokenBrokerPorts
@@ -234,11 +235,9 @@ def publisher() -> "PublisherPorts":
     from nightdesk.adapters.github.publishing import GithubPublishing
     from nightdesk.services.publisher_ports import PublisherPorts
 
-    known, clock = settings(), SystemClock()
-    secrets = _secrets(clock)
-    github = GithubPublishing(
-        _github_client(clock), token=lambda: secrets.read(known.github_write_token_parameter)
-    )
+    clock = SystemClock()
+    client = _github_client(clock)
+    github = GithubPublishing(client, _write_tokens(client, clock))
     return PublisherPorts(
         outbox=DynamoOutboxStore(), tasks=_task_store(), github=github, clock=clock
     )
@@ -246,12 +245,12 @@ def publisher() -> "PublisherPorts":
 
 @cache
 def token_broker() -> "TokenBrokerPorts":
-    from nightdesk.adapters.secrets import ParameterTokens
+    from nightdesk.adapters.github.credentials.personal import PersonalReadToken
     from nightdesk.services.answer_token import TokenBrokerPorts
 
     known, clock = settings(), SystemClock()
     secrets = _secrets(clock)
-    tokens = ParameterTokens(read=lambda: secrets.read(known.github_read_token_parameter))
+    tokens = PersonalReadToken(read=lambda: secrets.read(known.github_read_token_parameter))
     return TokenBrokerPorts(tasks=_task_store(), tokens=tokens)
 
 
@@ -293,6 +292,13 @@ def _secrets(clock: SystemClock) -> "SsmSecrets":
     from nightdesk.adapters.secrets import SsmSecrets
 
     return SsmSecrets(clock=clock)
+
+
+def _write_tokens(client: "GithubClient", clock: SystemClock) -> "WriteTokens":
+    from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
+
+    known, secrets = settings(), _secrets(clock)
+    return PersonalWriteToken(client, read=lambda: secrets.read(known.github_write_token_parameter))
 
 
 def _prices() -> "PriceOf":

@@ -1,6 +1,5 @@
 """Secrets in SSM SecureString parameters: read when needed, kept for a minute, never logged."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +8,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nightdesk.domain.errors import UnavailableError
-from nightdesk.domain.github_ports import RepositoryToken
 from nightdesk.domain.ports import Clock
 
 #: How long a rotated or revoked secret goes on being used.
@@ -66,16 +64,3 @@ class SsmSecrets:
             session = botocore.session.get_session()
             self._client = session.create_client("ssm", region_name=self._region, config=_CONFIG)
         return self._client
-
-
-class ParameterTokens:
-    """`RepositoryTokens` from one parameter: a personal access token that a person made.
-
-    It reads whatever that person allowed it to; only a GitHub App can narrow it to the repository.
-    """
-
-    def __init__(self, *, read: Callable[[], str]) -> None:
-        self._read = read
-
-    def token_for(self, repo: str, repo_id: int) -> RepositoryToken:  # noqa: ARG002 - the port's
-        return RepositoryToken(token=self._read(), repo=repo)

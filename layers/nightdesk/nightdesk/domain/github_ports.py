@@ -269,11 +269,37 @@ class RepositoryToken:
     expires_at: datetime | None = None
 
 
+#: What a token may do: {"issues": "write", "contents": "read"}, in GitHub's words.
+Permissions = Mapping[str, str]
+#: Every token has it: names, ids, labels' names are no secret of those who may see a repository.
+METADATA: Permissions = {"metadata": "read"}
+
+
 class RepositoryTokens(Protocol):
-    """Where the token broker gets a token from (a parameter now, a GitHub App later)."""
+    """Where the token broker gets a token from: a parameter, or a GitHub App."""
 
     def token_for(self, repo: str, repo_id: int) -> RepositoryToken:
         """A token that reads this repository."""
+        ...
+
+
+class WriteTokens(Protocol):
+    """Where the publisher gets its tokens from, one for each repository and need.
+
+    Raises:
+        PermanentError: there is none, or not with these permissions; says what a person can do.
+        TryLaterError, UnavailableError: as every call to GitHub.
+    """
+
+    def token_for(self, repo: str, repo_id: int, permissions: Permissions) -> RepositoryToken:
+        """A token for this repository that has at least these permissions.
+
+        `repo_id` 0 is for looking the repository up by its name, with METADATA alone.
+        """
+        ...
+
+    def own_account(self) -> Account:
+        """Whose comments they write."""
         ...
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from nightdesk.adapters.github.paging import all_items
-from nightdesk.adapters.github.publishing.write_access import WriteAccess
+from nightdesk.adapters.github.publishing.write_access import DISCUSS, WriteAccess
 from nightdesk.adapters.github.shapes import comment_of, repository_path
 from nightdesk.domain.github_ports import PostedComment
 
@@ -16,7 +16,7 @@ class GithubComments(WriteAccess):
         found = all_items(
             self._client,
             repository_path(repo, "issues", number, "comments"),
-            token=self._token(),
+            token=self._token(repo, DISCUSS),
             query={"since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
             max_pages=_COMMENT_PAGES,
             follow=False,
@@ -25,4 +25,5 @@ class GithubComments(WriteAccess):
 
     def comment(self, repo: str, number: int, body: str) -> PostedComment:
         path = repository_path(repo, "issues", number, "comments")
-        return comment_of(self._client.post(path, token=self._token(), body={"body": body}).data)
+        token = self._token(repo, DISCUSS)
+        return comment_of(self._client.post(path, token=token, body={"body": body}).data)
