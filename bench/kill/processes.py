@@ -112,9 +112,9 @@ class RecordedStore(DynamoTaskStore):
 
 def run_executor(setup: Setup) -> None:
     """Take messages one at a time and answer them, as Lambda's poller and one environment do."""
-    sqs = _begin(setup, "executor")
+    sqs = begin(setup, "executor")
     recorder = Recorder(setup.records)
-    ports = _executor_ports(setup, recorder)
+    ports = executor_ports(setup, recorder)
     bootstrap.executor = lambda: ports  # type: ignore[assignment]
     recorder.note("ready")
     queue_url = setup.environment["WAKE_UP_QUEUE_URL"]
@@ -149,7 +149,7 @@ def event_of(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"Records": [record]}
 
 
-def _executor_ports(setup: Setup, recorder: Recorder) -> ExecutorPorts:
+def executor_ports(setup: Setup, recorder: Recorder) -> ExecutorPorts:
     """What bootstrap wires, with the scripted model and the store that writes down."""
     known = bootstrap.settings()
     wired = bootstrap.executor()
@@ -175,7 +175,7 @@ class _NoFunctions:
 
 def run_sweeper(setup: Setup) -> None:
     """What EventBridge Scheduler does each minute."""
-    _begin(setup, "sweeper")
+    begin(setup, "sweeper")
     ports = replace(bootstrap.sweeper(), functions=_NoFunctions())
     bootstrap.sweeper = lambda: ports  # type: ignore[assignment]
     recorder = Recorder(setup.records)
@@ -187,7 +187,7 @@ def run_sweeper(setup: Setup) -> None:
 
 def run_publisher(setup: Setup) -> None:
     """What the outbox's stream and the sweeper do: hand the publisher the rows that are due."""
-    _begin(setup, "publisher")
+    begin(setup, "publisher")
     outbox, clock = DynamoOutboxStore(), bootstrap.publisher().clock
     parent = os.getppid()
     while os.getppid() == parent:
@@ -199,7 +199,7 @@ def run_publisher(setup: Setup) -> None:
             time.sleep(_ROWS_EVERY_SECONDS)
 
 
-def _begin(setup: Setup, name: str) -> Any:
+def begin(setup: Setup, name: str) -> Any:
     """Settings, a log of its own, and a queue client; the first that this process makes."""
     os.environ.update(setup.environment)  # noqa: TID251 - as Lambda does before it loads a function
     log = os.open(setup.folder / f"{name}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
