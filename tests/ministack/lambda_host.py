@@ -59,6 +59,7 @@ def run_host(ground: Ground, ended: Event) -> None:
     sqs = processes.begin(setup, f"host-{os.getpid()}")
     recorder = Recorder(ground.records)
     queue_url = ground.environment["WAKE_UP_QUEUE_URL"]
+    recorder.note("ready")
     parent = os.getppid()
     while not ended.is_set() and os.getppid() == parent:
         answer = sqs.receive_message(

@@ -54,6 +54,14 @@ class Region:
     store: DynamoTaskStore
     records: Records
 
+    def await_hosts(self) -> None:
+        """Nothing is measured while they are still starting."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while len(self._events("ready")) < SLOTS:
+            assert time.monotonic() < end, "the hosts did not start in time"
+            time.sleep(0.1)
+            list(self.records.refresh())
+
     def submit(self, task_id: str, *, prompt: str, max_attempts: int = 3) -> None:
         now = CLOCK.now()
         task = Task(
@@ -131,7 +139,9 @@ def region(nightdesk: Nightdesk, tmp_path_factory: pytest.TempPathFactory) -> It
     with pytest.MonkeyPatch.context() as patch, hosts_running(ground, SLOTS):
         for name, value in stage.environment.items():
             patch.setenv(name, value)
-        yield Region(stage, stage.store(), Records(ground.records))
+        region = Region(stage, stage.store(), Records(ground.records))
+        region.await_hosts()
+        yield region
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Find every condition of a module's conditional writes, and make a mutant for each.
 
 A condition is an expression that PynamoDB sends as (part of) a ConditionExpression: a predicate
-on an attribute (`TaskItem.fence == task.fence`, `SlotItem.task_id.does_not_exist()`), a call of a
-function that returns a `Condition`, or several of them joined by `&` and `|`. A mutant is the
-module with one of them changed:
+on an attribute (`TaskItem.fence == task.fence`, `SlotItem.task_id.does_not_exist()`) or on its
+`size`, a call of a function that returns a `Condition`, or several of them joined by `&` and `|`.
+A mutant is the module with one of them changed:
 
 - *removed*: replaced by one that always holds. For an operand of `&` that drops the operand; for a
   whole `condition=` it makes the write unconditional.
@@ -185,6 +185,8 @@ class _Finder:
 
     def _is_attribute(self, node: ast.expr) -> bool:
         match node:
+            case ast.Call(func=ast.Name(id="size"), args=[measured]):
+                return self._is_attribute(measured)
             case ast.Attribute(value=ast.Name(id=name)):
                 return name.endswith("Item")
             case ast.Name(id=name):
@@ -208,6 +210,7 @@ def _replacements(site: _Site) -> Iterator[ast.expr]:
         yield ast.Name(NEVER, ast.Load())
     if isinstance(site.node, ast.Compare):
         left = site.node.left
-        yield ast.Call(ast.Attribute(left, "exists", ast.Load()), [], [])
+        attribute = left.args[0] if isinstance(left, ast.Call) else left
+        yield ast.Call(ast.Attribute(attribute, "exists", ast.Load()), [], [])
         if (moved := _BOUNDARY.get(type(site.node.ops[0]))) is not None:
             yield ast.Compare(left, [moved], site.node.comparators)
