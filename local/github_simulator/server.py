@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local.github_simulator.application import create_application
@@ -17,18 +18,27 @@ from local.github_simulator.state import Clock, GithubState, system_clock
 HOST = "127.0.0.1"
 LONGEST_START_SECONDS = 10.0
 LONGEST_STOP_SECONDS = 5
+#: Puts something around the application that sees each request and answer first and last.
+Around = Callable[[ASGIApp], ASGIApp]
+
+
+def _nothing(app: ASGIApp) -> ASGIApp:
+    return app
 
 
 class SimulatorServer:
     """One simulator on one port of 127.0.0.1; `state` is open to whoever runs in this process."""
 
-    def __init__(self, *, port: int = 0, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, *, port: int = 0, clock: Clock = system_clock, around: Around = _nothing
+    ) -> None:
         """Take the port (0: any free one) at once, so that addresses are known before it runs.
 
         Raises:
             OSError: the port is taken.
         """
-        self._socket = socket.socket()
+        # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((HOST, port))
         # It accepts from now on; what arrives before the server runs waits in the backlog.
@@ -37,7 +47,7 @@ class SimulatorServer:
         self.state = GithubState(base_url=self.url, clock=clock)
         self._transports: dict[tuple[str, int], asyncio.BaseTransport] = {}
         config = uvicorn.Config(
-            create_application(self.state, self._hang_up),
+            around(create_application(self.state, self._hang_up)),
             http=self._protocol(),
             ws="none",
             lifespan="off",
@@ -94,9 +104,11 @@ class SimulatorServer:
 
 
 @contextmanager
-def running_simulator(*, port: int = 0, clock: Clock = system_clock) -> Iterator[SimulatorServer]:
+def running_simulator(
+    *, port: int = 0, clock: Clock = system_clock, around: Around = _nothing
+) -> Iterator[SimulatorServer]:
     """Run a simulator for the length of a `with` block."""
-    server = SimulatorServer(port=port, clock=clock)
+    server = SimulatorServer(port=port, clock=clock, around=around)
     server.start()
     try:
         yield server

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 import requests
+from starlette.types import ASGIApp
 
 from local.github_simulator.auth import Token
 from local.github_simulator.server import SimulatorServer, running_simulator
 from local.github_simulator.state import Repository
+from tests.github_openapi.gate import CHECKED_BY_SENDER, ConformanceGate
 from tests.github_openapi.validator import assert_request_conforms, assert_response_conforms
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -69,6 +71,7 @@ class CheckedClient:
             "X-GitHub-Api-Version": self.version,
             **({"Authorization": f"Bearer {self.token}"} if self.token else {}),
             **({"Content-Type": "application/json"} if body is not None else {}),
+            CHECKED_BY_SENDER: "yes",
             **(headers or {}),
         }
         content = None if body is None else json.dumps(body).encode()
@@ -104,6 +107,7 @@ class Github:
     server: SimulatorServer
     repository: Repository
     clock: ManualClock
+    gate: ConformanceGate
 
     def client(
         self,
@@ -226,21 +230,38 @@ def repository_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def shared_simulator() -> Iterator[tuple[SimulatorServer, ManualClock]]:
+@dataclass(frozen=True)
+class Shared:
     """One server for all tests: starting and stopping one takes longer than most of them."""
-    clock = ManualClock(NOON)
-    with running_simulator(clock=clock) as server:
-        yield server, clock
+
+    server: SimulatorServer
+    clock: ManualClock
+    gate: ConformanceGate
+
+
+@pytest.fixture(scope="session")
+def shared_simulator() -> Iterator[Shared]:
+    clock, gates = ManualClock(NOON), []
+
+    def around(app: ASGIApp) -> ConformanceGate:
+        gates.append(ConformanceGate(app))
+        return gates[0]
+
+    with running_simulator(clock=clock, around=around) as server:
+        yield Shared(server, clock, gates[0])
 
 
 @pytest.fixture
-def github(repository_path: Path, shared_simulator: tuple[SimulatorServer, ManualClock]) -> Github:
-    server, clock = shared_simulator
+def github(repository_path: Path, shared_simulator: Shared) -> Iterator[Github]:
+    """The test fails when a request or an answer is not as GitHub's OpenAPI document says."""
+    server, clock, gate = shared_simulator.server, shared_simulator.clock, shared_simulator.gate
     server.state.reset()
+    gate.take_violations()
     clock.time = NOON
     repository = server.state.add_repository("octo-org/widgets", repository_path)
-    return Github(server, repository, clock)
+    yield Github(server, repository, clock, gate)
+    violations = gate.take_violations()
+    assert not violations, violations
 
 
 @pytest.fixture

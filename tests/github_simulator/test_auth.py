@@ -20,6 +20,8 @@ def test_a_request_without_user_agent_is_refused_as_html(github: Github) -> None
     assert answer.getheader("Content-Type", "").startswith("text/html")
     assert b"User-Agent" in answer.read()
     connection.close()
+    # The gate that stands around the simulator in all tests has seen it too.
+    assert "no User-Agent" in github.gate.take_violations()[0]
 
 
 @pytest.mark.parametrize("header", ["Bearer nothing", "token nothing", "Basic eDp5", "Bearer", "x"])

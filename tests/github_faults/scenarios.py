@@ -1,0 +1,179 @@
+"""What Nightdesk does on GitHub, one scenario each."""
+
+from typing import Any
+
+from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
+from nightdesk.adapters.github.events import GithubEventSource
+from nightdesk.adapters.github.issues import GithubIssueReader
+from nightdesk.adapters.github.publishing import GithubPublishing
+from nightdesk.adapters.github.snapshots import GithubSnapshots
+from nightdesk.domain.outbox import OutboxState
+from nightdesk.domain.task import Target
+from nightdesk.services.poll_repositories import PollerPorts, poll_repositories
+from nightdesk.services.publish_intents import publish_row
+from nightdesk.services.publisher_ports import PublisherPorts
+from nightdesk.services.reconcile import EVERY
+from tests.fakes.secrets import FakeTaskTokens
+from tests.github_faults.harness import MINUTE, Scenario, Stage, reading
+from tests.github_simulator.conftest import REPO
+from tests.poller.world import PollerWorld
+from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld
+
+NAME = REPO.removeprefix("/repos/")
+
+
+# Polling --------------------------------------------------------------------------------------
+
+
+class _Polled:
+    """A poller on fakes but for GitHub; its effect is the task of one issue."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.world = PollerWorld()
+        self.world.clock = stage.clock
+        self._said: list[str] = []
+        self._quiet = 0
+
+    def poll(self) -> dict[str, Any]:
+        source = GithubEventSource(self.stage.client, token=lambda: self.stage.token)
+        known = self.world.ports()
+        ports = PollerPorts(**{**{n: getattr(known, n) for n in _PORTS}, "source": source})
+        deadline = self.stage.clock.now() + 4 * MINUTE
+        result: dict[str, Any] = poll_repositories(ports, deadline=deadline)["results"][0]
+        return result
+
+    def turn(self) -> None:
+        result = self.poll()
+        self._said += [result["error"]] if "error" in result else []
+        self._said += [reason for reason in result["skipped"] if reason != "unsupported"]
+        # A poller never ends: it is over when it has been well for a while.
+        self._quiet = 0 if "error" in result else self._quiet + 1
+
+    def is_over(self) -> bool:
+        return self.effects() > 0 or self._quiet > 2 * (EVERY / MINUTE)
+
+    def effects(self) -> int:
+        return len(self.world.tasks.tasks)
+
+    def reason(self) -> str:
+        return "; ".join(self._said)
+
+
+_PORTS = tuple(PollerPorts.__dataclass_fields__)
+
+
+class PollPlay(_Polled):
+    """From the first sight of a repository to the task of an issue that is opened then."""
+
+    _opened = False
+
+    def turn(self) -> None:
+        super().turn()
+        seen = self.world.states.seen_rows
+        if seen and not self._opened:
+            self._opened = True
+            self.stage.clock.advance(MINUTE)
+            self.stage.github.open_issue()
+            self.stage.clock.advance(MINUTE)
+
+
+class ReconcilePlay(_Polled):
+    """The feed never shows the issue: the lists do."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.poll()
+        stage.clock.advance(EVERY)
+        stage.github.control("POST", f"{REPO}/events/irregularity", {"drop": True, "count": 9})
+        number = stage.github.open_issue()
+        comment = {"author": "ann", "body": "Soon, please."}
+        stage.github.control("POST", f"{REPO}/issues/{number}/comments", comment)
+        stage.github.open_pull()
+        stage.clock.advance(EVERY)
+
+
+# Reading --------------------------------------------------------------------------------------
+
+_TARGET = Target(repo=NAME, repo_id=0, number=1, kind="issue")
+
+
+def _read_issue(stage: Stage) -> Any:
+    number = stage.github.open_issue()
+    body = {"author": "bob", "body": "Me too."}
+    stage.github.control("POST", f"{REPO}/issues/{number}/comments", body)
+    reader = GithubIssueReader(stage.client, FakeTaskTokens(t=stage.token))
+    return lambda: reader.read("t", _TARGET)
+
+
+def _snapshot(stage: Stage) -> Any:
+    snapshots = GithubSnapshots(stage.client, FakeTaskTokens(t=stage.token))
+
+    def read() -> None:
+        with snapshots.open("t", _TARGET) as snapshot:
+            assert any(snapshot.files())
+
+    return read
+
+
+# Writing --------------------------------------------------------------------------------------
+
+
+class _Published:
+    """A row of the outbox about issue 1, on fakes but for GitHub."""
+
+    row = COMMENT_ROW
+    payload: dict[str, Any]
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.number = stage.github.open_issue()
+        self.world = PublisherWorld()
+        repo_id = stage.github.repository.id
+        target = Target(repo=NAME, repo_id=repo_id, number=self.number, kind="issue")
+        self.world.clock = stage.clock
+        self.world.origin(target=target, created_at=stage.clock.now())
+        self.world.intends(self.payload, row=self.row)
+        publishing = GithubPublishing(
+            stage.client, PersonalWriteToken(stage.client, read=lambda: stage.token)
+        )
+        self.ports = PublisherPorts(
+            outbox=self.world.outbox,
+            tasks=self.world.tasks,
+            github=publishing,
+            clock=stage.clock,
+        )
+
+    def turn(self) -> None:
+        publish_row(TASK, self.row, self.ports)
+
+    def is_over(self) -> bool:
+        return self.world.row(self.row).state is not OutboxState.PENDING
+
+    def reason(self) -> str:
+        return self.world.row(self.row).last_error
+
+
+class CommentPlay(_Published):
+    payload = {"body": "Look at **src/app.py**."}  # noqa: RUF012
+
+    def effects(self) -> int:
+        return len(self.stage.github.repository.comments)
+
+
+class LabelsPlay(_Published):
+    row = LABELS_ROW
+    payload = {"labels": ["bug"]}  # noqa: RUF012
+
+    def effects(self) -> int:
+        return len(self.stage.github.repository.issues[self.number].labels)
+
+
+SCENARIOS = (
+    Scenario("poll", PollPlay),
+    Scenario("reconcile", ReconcilePlay),
+    reading("read issue", _read_issue),
+    reading("snapshot", _snapshot),
+    Scenario("comment", CommentPlay),
+    Scenario("labels", LabelsPlay),
+)
