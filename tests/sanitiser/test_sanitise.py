@@ -1,4 +1,5 @@
 import base64
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from nightdesk.domain.sanitiser import CUT_NOTICE, Kind, Policy, sanitise
 from nightdesk.domain.sanitiser.secret_patterns import REMOVED
-from tests.sanitiser.judge import findings
+from tests.sanitiser.judge import findings, pages
 
 MARKDOWN = Policy()
 TITLE = Policy(kind=Kind.TITLE, max_characters=256)
@@ -202,6 +203,26 @@ def test_secrets_are_removed_from_every_kind_of_output(
     tail = secret.partition("\n")[0][-12:] if "PRIVATE" not in secret else "MIIE"
     assert tail not in result
     assert REMOVED in result or policy.kind is Kind.LABEL
+
+
+PARTINGS = (
+    "{}**{}**",
+    "*{}*{}",
+    "{}~~{}~~",
+    "[{}](https://docs.python.org){}",
+    "{}`{}`",
+    "{}![{}](x)",
+)
+
+
+@pytest.mark.parametrize("parting", PARTINGS)
+@pytest.mark.parametrize("at", [1, 4, 12, 39])
+@pytest.mark.parametrize("form", ["{}", "# {}", "- {}", "> {}", "|a|\n|-|\n|{}|"])
+def test_a_secret_that_markup_parts_is_a_secret_still(parting: str, at: int, form: str) -> None:
+    secret = "ghp_" + "a1B2" * 9
+    text = form.format(parting.format(secret[:at], secret[at:]))
+    for _, page in pages(clean(text)):
+        assert secret not in re.sub(r"<[^>]*>", "", page)
 
 
 def test_a_secret_within_a_link_goes_too() -> None:

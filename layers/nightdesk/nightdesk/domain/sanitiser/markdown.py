@@ -17,6 +17,7 @@ from nightdesk.domain.sanitiser.plain_text import (
     visible,
 )
 from nightdesk.domain.sanitiser.policy import Policy
+from nightdesk.domain.sanitiser.secret_patterns import without_secrets
 from nightdesk.domain.sanitiser.word_lists import CODE_LANGUAGES, HTML_ELEMENTS
 
 if TYPE_CHECKING:
@@ -177,11 +178,37 @@ class _Inline:
         self._written = ""
 
     def written(self, nodes: Iterable["SyntaxTreeNode"]) -> str:
-        self._write_all(nodes)
+        nodes = list(nodes)
+        read = self._read_as(nodes)
+        harmless = without_secrets(read, self._policy.known_secrets)
+        if harmless == read:
+            self._write_all(nodes)
+        else:  # a secret that markup parts is whole again on the page: the markup goes
+            self._lines(harmless)
         lines = (line.strip() for line in self._written.split("\n"))
         text = "\n".join(lines).strip("\n")
         # A hard break at the very end would be a lone backslash.
         return text[:-1].rstrip() if re.search(r"(?<!\\)(?:\\\\)*\\$", text) else text
+
+    def _read_as(self, nodes: Iterable["SyntaxTreeNode"]) -> str:
+        """What a reader of the page would copy from it."""
+        read = ""
+        for node in nodes:
+            match node.type:
+                case "text" | "text_special" | "code_inline" | "image":
+                    read += visible(node.content, self._policy)
+                case "softbreak" | "hardbreak":
+                    read += "\n"
+                case "em" | "strong" | "s" | "link":
+                    read += self._read_as(node.children)
+                case _:
+                    pass
+        return read
+
+    def _lines(self, text: str) -> None:
+        for number, line in enumerate(text.split("\n")):
+            self._put("\n" if number else "")
+            self._text(line)
 
     def _write_all(self, nodes: Iterable["SyntaxTreeNode"]) -> None:
         for form, content in self._merged(nodes):
