@@ -63,9 +63,9 @@ run: git .venv-run/.done .venv-cloud/.done ## Run everything on this machine, sh
 demo: git .venv-run/.done .venv-cloud/.done ## The same, then end. REPO=<git repository> ISSUE=<markdown file> use your own.
 	@PYTHONPATH=layers/nightdesk .venv-run/bin/python -m local demo $(if $(PORT),--port $(PORT)) $(if $(REPO),--repo "$(REPO)") $(if $(ISSUE),--issue "$(ISSUE)")
 
-key: .venv-run/.done ## Make an API key (WORKSPACE= AGENTS= OPERATIONS=), LIST=1 or REVOKE=<id>; STACK=<name> on AWS.
+key: .venv-run/.done ## Make an API key (WORKSPACE= AGENTS= OPERATIONS= RATE=), LIST=1, ROTATE=<id> (GRACE=) or REVOKE=<id>; STACK=<name> on AWS.
 	@PYTHONPATH=layers/nightdesk .venv-run/bin/python -m local.key $(if $(STACK),--stack "$(STACK)") $(if $(WORKSPACE),--workspace "$(WORKSPACE)") \
-	  $(if $(REVOKE),revoke "$(REVOKE)",$(if $(LIST),list,create $(if $(AGENTS),--agents "$(AGENTS)") $(if $(OPERATIONS),--operations "$(OPERATIONS)")))
+	  $(if $(REVOKE),revoke "$(REVOKE)",$(if $(ROTATE),rotate "$(ROTATE)" $(if $(GRACE),--grace "$(GRACE)"),$(if $(LIST),list,create $(if $(RATE),--rate "$(RATE)") $(if $(AGENTS),--agents "$(AGENTS)") $(if $(OPERATIONS),--operations "$(OPERATIONS)"))))
 
 build: .venv-sam/.done .venv-uv/.done ## Build for AWS (sam build); then `sam deploy --guided`.
 	@PATH="$(LAMBDA_PATH)" UV="$(CURDIR)/$(UV)" .venv-sam/bin/sam build

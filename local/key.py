@@ -1,4 +1,4 @@
-"""Make, list and revoke API keys: of the local run, or of a stack on AWS (`--stack`).
+"""Make, list, rotate and revoke API keys: of the local run, or of a stack on AWS (`--stack`).
 
 python -m local.key create --workspace default
 """
@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -16,9 +17,16 @@ from local.errors import LocalRunError
 from nightdesk.adapters.dynamodb.access_store import DynamoAccessStore
 from nightdesk.adapters.dynamodb.tables import TableNames, connect
 from nightdesk.adapters.system import SystemClock, SystemDice
-from nightdesk.domain.api_key import Operation
+from nightdesk.domain.api_key import ApiKey, Operation
 from nightdesk.domain.errors import NightdeskError
-from nightdesk.services.manage_keys import create_key, list_keys, revoke_key
+from nightdesk.domain.rate_limit import PER_MINUTE_DEFAULT
+from nightdesk.services.manage_keys import (
+    GRACE_DEFAULT,
+    create_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+)
 
 #: Where a local run says how to reach it; gone when it has ended.
 RUN_FILE = Path(".local") / "run.json"
@@ -34,6 +42,12 @@ def main() -> int:
     create.add_argument("--agents", default="", help="ids of specialists, by comma; empty: all")
     create.add_argument("--operations", default="read,write", help="of read, write, admin")
     create.add_argument("--description", default="")
+    create.add_argument("--rate", type=int, default=PER_MINUTE_DEFAULT, help="requests a minute")
+    rotate = commands.add_parser("rotate", help="show a new secret, once; the old one runs out")
+    rotate.add_argument("id")
+    rotate.add_argument(
+        "--grace", type=int, default=int(GRACE_DEFAULT.total_seconds()), help="seconds"
+    )
     commands.add_parser("list", help="the workspace's keys, without their secrets")
     commands.add_parser("revoke", help="refuse it from now on").add_argument("id")
     options = parser.parse_args()
@@ -54,17 +68,28 @@ def _answer(options: argparse.Namespace) -> str:
             agents=[agent for agent in options.agents.split(",") if agent],
             operations=_operations(options.operations),
             description=options.description,
+            requests_per_minute=options.rate,
             access=access,
             clock=clock,
             dice=SystemDice(),
+        ).text
+    if options.command == "rotate":
+        grace = timedelta(seconds=options.grace)
+        return rotate_key(
+            options.id, grace=grace, access=access, clock=clock, dice=SystemDice()
         ).text
     if options.command == "revoke":
         return f"{revoke_key(options.id, access=access, clock=clock).id} is revoked"
     return "\n".join(
         f"{key.id}  {key.workspace_id}  {'revoked' if key.revoked_at else 'valid  '}  "
-        f"{','.join(key.operations)}  {key.uses} uses  {key.description}"
+        f"{','.join(key.operations)}  {key.requests_per_minute}/min  {key.uses} uses  "
+        f"{_last_use(key)}  {key.description}"
         for key in list_keys(workspace_id=options.workspace, access=access)
     )
+
+
+def _last_use(key: ApiKey) -> str:
+    return "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}Z"
 
 
 def _operations(names: str) -> list[Operation]:

@@ -7,6 +7,7 @@ UTC with milliseconds and Z.
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
+from nightdesk.domain.api_key import Operation
 from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.event_log import EventKind
 from nightdesk.domain.model import ModelTier
@@ -224,6 +225,42 @@ class SpecialistList(TypedDict):
 
     specialists: list[SpecialistView]
     broken: list[BrokenFile]
+
+
+class KeyView(TypedDict):
+    """An API key without its secret. `agents` empty = every specialist."""
+
+    id: str
+    workspaceId: str
+    agents: list[str]
+    operations: list[Operation]
+    description: str
+    requestsPerMinute: int
+    uses: int
+    createdAt: str
+    lastUsedAt: str | None
+    rotatedAt: str | None
+    previousSecretUntil: str | None
+    revokedAt: str | None
+
+
+class KeyList(TypedDict):
+    """The keys that the caller manages, oldest first, revoked ones too."""
+
+    keys: list[KeyView]
+
+
+class KeyAnswer(TypedDict):
+    """One key."""
+
+    key: KeyView
+
+
+class NewKeyAnswer(TypedDict):
+    """One key, and `apiKey`, what its user sends. It is shown here, and never again."""
+
+    key: KeyView
+    apiKey: str
 
 
 class Processed(TypedDict):

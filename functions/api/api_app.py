@@ -12,6 +12,9 @@ from api_answers import (
     ErrorDetails,
     EventList,
     Health,
+    KeyAnswer,
+    KeyList,
+    NewKeyAnswer,
     Redriven,
     TaskAnswer,
     TaskList,
@@ -19,16 +22,19 @@ from api_answers import (
 )
 from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
 from api_parameters import list_cursor
+from api_rendering import api_key, instant, specialist_list, summary, whole_task, workspace
 from api_rendering import event as rendered
-from api_rendering import instant, specialist_list, summary, whole_task, workspace
 from api_requests import (
     BulkBody,
     CreateBody,
     EditBody,
+    KeyBody,
     MessageBody,
     Request,
+    RotateBody,
     WorkspaceBody,
     required,
+    seconds,
 )
 from api_router import Answer, Router
 from api_routes import ROUTES, Route
@@ -37,6 +43,7 @@ from msgspec import UNSET
 
 from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.errors import InvalidInputError, NightdeskError
+from nightdesk.domain.rate_limit import PER_MINUTE_DEFAULT, RateLimitedError
 from nightdesk.domain.task import MAX_ATTEMPTS_DEFAULT, Priority, Task, TaskStatus, TriggerSource
 from nightdesk.domain.version import VERSION
 from nightdesk.services.api_ports import ApiPorts
@@ -44,6 +51,15 @@ from nightdesk.services.authenticate import authenticate
 from nightdesk.services.delete_task import delete_by_status, delete_task
 from nightdesk.services.edit_task import TaskEdit, edit_task
 from nightdesk.services.list_tasks import list_tasks
+from nightdesk.services.manage_keys import (
+    DEFAULT_OPERATIONS,
+    GRACE_DEFAULT,
+    NewKey,
+    create_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+)
 from nightdesk.services.manage_workspace import (
     WorkspaceChange,
     change_workspace,
@@ -70,30 +86,35 @@ class Api:
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway; whatever happens, the answer is an HTTP answer."""
+        quota: Mapping[str, str] = {}
         try:
             request = Request(event)
             found = self._router.match(request)
             route = found.route
             logger.append_keys(route=f"{route.method} {route.path}")
-            request.key_or_none = self._caller(request, route)
-            request.expect(query=route.query, bodies=route.bodies)
+            request.key_or_none = key = self._caller(request, route)
+            quota = _quota_of(key)
+            if key is not None and route.operation is not None:
+                key.demand(route.operation)
+            request.expect(
+                query=route.query, bodies=route.bodies, may_lack_body=route.may_lack_body
+            )
             answer: Answer = getattr(self, f"_{route.name}")(request, **found.parts)
             assert answer.status in route.answers, f"{route}: {answer.status} is not documented"
         except Exception as error:  # noqa: BLE001 - the last one to catch it
             answer = _failure(error, context)
         # Never the path, the query, the body or a header: those may hold secrets.
         logger.info("answered", status=answer.status.value)
-        return answer.for_gateway()
+        return answer.for_gateway(quota)
 
     def _caller(self, request: Request, route: Route) -> ApiKey | None:
-        """Who calls, if the key is good and may do this; None where nobody needs a key."""
+        """Who calls, if the key is good; None where nobody needs a key."""
         if route.operation is None:
             return None
         key = authenticate(
             request.header("Authorization"), access=self._ports.access, clock=self._ports.clock
         )
         logger.append_keys(key_id=key.id, workspace_id=key.workspace_id)
-        key.demand(route.operation)
         return key
 
     # Tasks -----------------------------------------------------------------------------------
@@ -277,6 +298,45 @@ class Api:
         )
         return Answer(HTTPStatus.OK, WorkspaceAnswer(workspace=workspace(workspace_id, settings)))
 
+    # Keys ------------------------------------------------------------------------------------
+
+    def _keys(self, request: Request) -> Answer:
+        found = list_keys(by=request.key, access=self._ports.access)
+        return Answer(HTTPStatus.OK, KeyList(keys=[api_key(key) for key in found]))
+
+    def _make_key(self, request: Request) -> Answer:
+        body, ports = request.body_as(KeyBody), self._ports
+        new = create_key(
+            workspace_id=body.workspace_id or request.key.workspace_id,
+            agents=request.key.agents if body.agents is None else body.agents,
+            operations=DEFAULT_OPERATIONS if body.operations is None else body.operations,
+            description=body.description or "",
+            requests_per_minute=_rate(body, request.key),
+            by=request.key,
+            access=ports.access,
+            clock=ports.clock,
+            dice=ports.dice,
+        )
+        return _shown_once(HTTPStatus.CREATED, new)
+
+    def _rotate_key(self, request: Request, key_id: str) -> Answer:
+        body, ports = request.body_as(RotateBody), self._ports
+        grace = GRACE_DEFAULT if body.grace_seconds is None else seconds(body.grace_seconds)
+        new = rotate_key(
+            key_id,
+            grace=grace,
+            by=request.key,
+            access=ports.access,
+            clock=ports.clock,
+            dice=ports.dice,
+        )
+        return _shown_once(HTTPStatus.OK, new)
+
+    def _revoke_key(self, request: Request, key_id: str) -> Answer:
+        ports = self._ports
+        key = revoke_key(key_id, by=request.key, access=ports.access, clock=ports.clock)
+        return Answer(HTTPStatus.OK, KeyAnswer(key=api_key(key)))
+
     # The rest --------------------------------------------------------------------------------
 
     def _process(self, request: Request) -> Answer:  # noqa: ARG002
@@ -331,10 +391,24 @@ class Api:
         return Answer(HTTPStatus.OK, Health(status="ok", version=VERSION, timestamp=now))
 
 
+def _shown_once(status: HTTPStatus, new: NewKey) -> Answer:
+    return Answer(status, NewKeyAnswer(key=api_key(new.key), apiKey=new.text))
+
+
+def _rate(body: KeyBody, by: ApiKey) -> int:
+    """Left out: the usual, or less if the caller has less."""
+    asked = body.requests_per_minute
+    return min(PER_MINUTE_DEFAULT, by.requests_per_minute) if asked is None else asked
+
+
 def _status_of(body: BulkBody) -> TaskStatus:
     if body.status is None:
         raise InvalidInputError("status", f"status is required for {body.action} action")
     return body.status
+
+
+def _quota_of(key: ApiKey | None) -> Mapping[str, str]:
+    return {} if key is None or key.quota is None else key.quota.headers
 
 
 def _failure(error: Exception, context: Any) -> Answer:
@@ -360,6 +434,8 @@ def _headers(error: Exception, answer: ErrorAnswer) -> dict[str, str]:
         headers["Retry-After"] = str(answer.retry_after)
     if answer.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, RateLimitedError):
+        headers |= error.headers
     if isinstance(error, MethodNotAllowedError):
         headers["Allow"] = ", ".join(error.allowed)
     return headers

@@ -14,6 +14,7 @@ from nightdesk.domain.errors import (
     TransientError,
 )
 from nightdesk.domain.functions import FunctionFailedError, FunctionStillRunningError
+from nightdesk.domain.rate_limit import RateLimitedError
 from nightdesk.services.submit_task import IdempotencyKeyReusedError
 
 #: What a client should wait before it tries again, in seconds.
@@ -64,6 +65,7 @@ _ANSWERS: tuple[tuple[type[NightdeskError], ErrorAnswer], ...] = (
     (InvalidInputError, ErrorAnswer(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR")),
     (NotAuthenticatedError, ErrorAnswer(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED")),
     (ForbiddenError, ErrorAnswer(HTTPStatus.FORBIDDEN, "FORBIDDEN")),
+    (RateLimitedError, ErrorAnswer(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED")),
     (TaskNotFoundError, ErrorAnswer(HTTPStatus.NOT_FOUND, "TASK_NOT_FOUND")),
     (NotFoundError, ErrorAnswer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),
     (RouteNotFoundError, ErrorAnswer(HTTPStatus.NOT_FOUND, "NOT_FOUND")),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from api_answers import (
+    KeyView,
     SpecialistList,
     SpecialistView,
     TaskEvent,
@@ -15,6 +16,7 @@ from api_answers import (
     Workspace,
 )
 
+from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.concurrency import group_shown
 from nightdesk.domain.event_log import Event
 from nightdesk.domain.ports import WorkspaceSettings
@@ -144,6 +146,24 @@ def workspace(workspace_id: str, settings: WorkspaceSettings) -> Workspace:
         "paused": settings.paused,
         "tasksPerDay": settings.tasks_per_day,
         "costUsdPerDay": None if cost is None else cost / _MICROS,
+    }
+
+
+def api_key(key: ApiKey) -> KeyView:
+    """An API key without its secret."""
+    return {
+        "id": key.id,
+        "workspaceId": key.workspace_id,
+        "agents": list(key.agents),
+        "operations": list(key.operations),
+        "description": key.description,
+        "requestsPerMinute": key.requests_per_minute,
+        "uses": key.uses,
+        "createdAt": instant(key.created_at),
+        "lastUsedAt": _instant_or_none(key.last_used_at),
+        "rotatedAt": _instant_or_none(key.rotated_at),
+        "previousSecretUntil": _instant_or_none(key.previous_until),
+        "revokedAt": _instant_or_none(key.revoked_at),
     }
 
 

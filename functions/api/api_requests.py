@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_origin
@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_or
 import msgspec
 from api_errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
 
-from nightdesk.domain.api_key import ApiKey
+from nightdesk.domain.api_key import ApiKey, Operation
 from nightdesk.domain.errors import InvalidInputError
 from nightdesk.domain.specialist import OnConflict
 from nightdesk.domain.task import OnDependencyFailure, Priority, TaskStatus, TriggerSource
@@ -90,6 +90,22 @@ class WorkspaceBody(Body):
     cost_usd_per_day: float | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class KeyBody(Body):
+    """POST /api/keys."""
+
+    workspace_id: str | None = None
+    agents: list[str] | None = None
+    operations: list[Operation] | None = None
+    description: str | None = None
+    requests_per_minute: int | None = None
+
+
+class RotateBody(Body):
+    """POST /api/keys/{id}/rotate."""
+
+    grace_seconds: int | None = None
+
+
 _Body = TypeVar("_Body", bound=Body)
 
 
@@ -112,6 +128,7 @@ class Request:
         headers = event.get("headers") or self._no_headers
         self._headers = {str(name).lower(): value for name, value in headers.items()}
         self._bodies: Sequence[type] = ()
+        self._may_lack_body = False
         #: Who asks; None on a route that is open to everybody.
         self.key_or_none: ApiKey | None = None
         #: The query parameters of the route by name, read (`expect`).
@@ -153,14 +170,16 @@ class Request:
             raise InvalidInputError("Idempotency-Key", f"Idempotency-Key must be {allowed}")
         return key
 
-    def expect(self, *, query: Sequence[Expected], bodies: Sequence[type]) -> None:
+    def expect(
+        self, *, query: Sequence[Expected], bodies: Sequence[type], may_lack_body: bool
+    ) -> None:
         """Read the query parameters of the route, and remember which bodies it takes.
 
         Raises:
             InvalidInputError: one is wrong, or not of the route: a misspelt filter must not show
                 everything. A route without any ignores what it is given.
         """
-        self._bodies = bodies
+        self._bodies, self._may_lack_body = bodies, may_lack_body
         given = self._event.get("queryStringParameters") or {}
         allowed = tuple(parameter.name for parameter in query)
         for name in given if query else ():
@@ -178,6 +197,8 @@ class Request:
             MediaTypeError, BodyTooLargeError, MalformedJsonError, InvalidInputError.
         """
         assert shape in self._bodies, f"{shape.__name__} is not documented for this route"
+        if given is None and self._may_lack_body and not self._event.get("body"):
+            return shape()
         return body_as(shape, self.json_object() if given is None else given)
 
     def json_object(self) -> dict[str, Any]:
@@ -252,6 +273,11 @@ def required(field: str, value: str | None) -> str:
     return text
 
 
+def seconds(value: int) -> timedelta:
+    """A length of time; what is beyond all bounds stays beyond them."""
+    return timedelta(seconds=max(-1, min(value, 10**12)))
+
+
 def _unknown(what: str, name: str, allowed: Sequence[str]) -> str:
     known = f"allowed: {', '.join(allowed)}" if allowed else "none is allowed here"
     return f"Unknown {what} {shown(name)}; {known}"
@@ -294,7 +320,8 @@ def _allowed(field_type: Any) -> str:
     nothing = (NoneType, msgspec.UnsetType)
     wanted = next(part for part in get_args(field_type) if part not in nothing)
     if get_origin(wanted) is list:
-        return "a list of texts"
+        (part,) = get_args(wanted)
+        return "a list of texts" if part is str else f"a list of {', '.join(part)}"
     if isinstance(wanted, type) and issubclass(wanted, StrEnum):
         return f"one of {', '.join(wanted)}"
     return _WORDS.get(wanted, "a time with an offset, such as 2026-01-31T12:00:00Z")

@@ -23,14 +23,15 @@ class Answer:
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def for_gateway(self) -> dict[str, Any]:
-        """The answer in API Gateway's payload format 2.0."""
+    def for_gateway(self, more: Mapping[str, str]) -> dict[str, Any]:
+        """The answer in API Gateway's payload format 2.0, with `more` headers."""
         return {
             "statusCode": self.status.value,
             "headers": {
                 "Content-Type": "application/json",
                 "Cache-Control": "no-store",
                 "X-Content-Type-Options": "nosniff",
+                **more,
                 **self.headers,
             },
             "body": to_json(self.body),

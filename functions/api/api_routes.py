@@ -11,13 +11,23 @@ from typing import Any
 import api_answers as answers
 import api_parameters as parameters
 from api_parameters import Parameter
-from api_requests import BulkBody, CreateBody, EditBody, MessageBody, WorkspaceBody
+from api_requests import (
+    BulkBody,
+    CreateBody,
+    EditBody,
+    KeyBody,
+    MessageBody,
+    RotateBody,
+    WorkspaceBody,
+)
 
 from nightdesk.domain.api_key import Operation
 
 TASKS = "/api/background-tasks"
 TASK = "/api/background-tasks/<task_id>"
 WORKSPACE = "/api/workspaces/<workspace_id>"
+KEYS = "/api/keys"
+KEY = "/api/keys/<key_id>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,8 @@ class Route:
     answers: Mapping[int, Any]
     #: The body is one of these; none = there is no body.
     bodies: tuple[type, ...] = ()
+    #: Whether no body at all means an empty one.
+    may_lack_body: bool = False
     query: tuple[Parameter, ...] = ()
     #: Statuses of errors that do not follow from the rest (see `error_statuses`).
     errors: tuple[int, ...] = ()
@@ -47,12 +59,12 @@ class Route:
         """Every error status that the route answers with."""
         found = {500, *self.errors}
         if self.operation is not None:
-            found |= {401, 403, 503}
+            found |= {401, 403, 429, 503}
         if self.bodies:
             found |= {400, 413, 415}
         if self.query:
             found.add(400)
-        if "<task_id>" in self.path:
+        if "<task_id>" in self.path or "<key_id>" in self.path:
             found.add(404)
         return tuple(sorted(found))
 
@@ -176,6 +188,46 @@ ROUTES = (
         bodies=(WorkspaceBody,),
         answers={200: answers.WorkspaceAnswer},
         tag="Workspaces",
+    ),
+    Route(
+        method="GET",
+        path=KEYS,
+        name="keys",
+        summary="List keys, without their secrets",
+        operation=ADMIN,
+        answers={200: answers.KeyList},
+        tag="Keys",
+    ),
+    Route(
+        method="POST",
+        path=KEYS,
+        name="make_key",
+        summary="Make a key, and show it once",
+        operation=ADMIN,
+        bodies=(KeyBody,),
+        answers={201: answers.NewKeyAnswer},
+        tag="Keys",
+    ),
+    Route(
+        method="POST",
+        path=f"{KEY}/rotate",
+        name="rotate_key",
+        summary="Give a key a new secret; the old one is accepted for a while",
+        operation=ADMIN,
+        bodies=(RotateBody,),
+        may_lack_body=True,
+        answers={200: answers.NewKeyAnswer},
+        errors=(409,),
+        tag="Keys",
+    ),
+    Route(
+        method="DELETE",
+        path=KEY,
+        name="revoke_key",
+        summary="Revoke a key; its next request is refused",
+        operation=ADMIN,
+        answers={200: answers.KeyAnswer},
+        tag="Keys",
     ),
     Route(
         method="POST",

@@ -36,6 +36,7 @@ from nightdesk.a2a.app import A2aSettings
 from nightdesk.a2a.events import TaskEvents, place_in
 from nightdesk.a2a.streaming_server import streaming_app
 from nightdesk.domain.errors import InvalidInputError
+from nightdesk.services.manage_keys import create_key, revoke_key
 from tests.a2a.world import AGENT, REST, RPC, World
 from tests.handlers import ROOT
 
@@ -413,3 +414,28 @@ def test_the_function_that_streams_starts_and_says_that_it_does(started: str) ->
         f"https://{started.removeprefix('http://')}/a2a/issue-enricher"
     )
     assert httpx.post(f"{started}/a2a/issue-enricher", json={}).status_code == 401
+
+
+def test_a_stranger_a_limited_and_a_revoked_key_are_refused_before_anything_streams(
+    front: Front,
+) -> None:
+    world = front.world
+    new = create_key(
+        workspace_id="team",
+        requests_per_minute=1,
+        access=world.access,
+        clock=world.clock,
+        dice=world.dice,
+    )
+    url, headers = f"{front.url}{REST}/tasks", {"A2A-Version": "1.0"}
+
+    def ask() -> httpx.Response:
+        return httpx.get(url, headers={**headers, "Authorization": f"Bearer {new.text}"})
+
+    passed, limited = ask(), ask()
+    revoke_key(new.key.id, access=world.access, clock=world.clock)
+
+    assert (passed.status_code, limited.status_code, ask().status_code) == (200, 429, 401)
+    assert passed.headers["ratelimit"].startswith('"key";r=0')
+    assert limited.headers["retry-after"].isdigit()
+    assert limited.json()["error"]["status"] == "RESOURCE_EXHAUSTED"

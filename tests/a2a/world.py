@@ -12,6 +12,7 @@ from nightdesk.a2a.operations import Operations
 from nightdesk.domain.api_key import Operation
 from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.ports import Progress, Release
+from nightdesk.domain.rate_limit import PER_MINUTE_MAX
 from nightdesk.domain.session import Entry, EntryKind
 from nightdesk.domain.task import LEASE, Task, TaskError, TaskStatus
 from nightdesk.services.api_ports import ApiPorts, ApiSettings
@@ -98,6 +99,8 @@ class World:
             workspace_id=workspace,
             agents=agents,
             operations=operations,
+            # The clock stands still in most tests, so all their calls are of one minute.
+            requests_per_minute=PER_MINUTE_MAX,
             access=self.access,
             clock=self.clock,
             dice=self.dice,

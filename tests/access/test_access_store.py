@@ -1,5 +1,6 @@
 """What every `AccessStore` does, on the fake and on DynamoDB (moto)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from nightdesk.adapters.dynamodb.access_store import DynamoAccessStore
 from nightdesk.domain.access_ports import AccessStore
 from nightdesk.domain.api_key import ApiKey, Credential, Operation, hash_of
 from nightdesk.domain.errors import ConditionFailedError
+from nightdesk.domain.rate_limit import RateLimitedError
 from tests.fakes.access_store import FakeAccessStore
 from tests.fakes.clock import NOON
 
@@ -21,6 +23,7 @@ KEY = ApiKey(
     created_at=NOON,
 )
 GOOD = Credential(KEY.id, hash_of("secret"))
+NEXT = Credential(KEY.id, hash_of("the next one"))
 WRONG = Credential(KEY.id, hash_of("another"))
 
 
@@ -101,3 +104,163 @@ def test_keys_are_listed_oldest_first_and_by_workspace(store: AccessStore) -> No
 
     assert [key.id for key in store.list_keys()] == [KEY.id, newer.id]
     assert [key.id for key in store.list_keys("other")] == [newer.id]
+
+
+# Limits ---------------------------------------------------------------------------------------
+
+SMALL = replace(KEY, requests_per_minute=2)
+
+
+def test_what_is_left_of_the_minute_is_told_with_each_use(store: AccessStore) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+
+    quotas = [key.quota for _ in range(2) if (key := store.use(GOOD, now=NOON)) is not None]
+
+    assert [(q.limit, q.remaining, q.seconds_left) for q in quotas if q] == [(2, 1, 60), (2, 0, 60)]
+
+
+def test_beyond_the_limit_nothing_is_counted_or_dated(store: AccessStore) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+    store.use(GOOD, now=NOON)
+    store.use(GOOD, now=NOON)
+
+    with pytest.raises(RateLimitedError) as limited:
+        store.use(GOOD, now=NOON + timedelta(seconds=59))
+
+    assert (limited.value.quota.limit, limited.value.quota.remaining) == (2, 0)
+    assert limited.value.quota.seconds_left == 1
+    assert [(k.uses, k.last_used_at) for k in store.list_keys()] == [(2, NOON)]
+
+
+def test_a_wrong_secret_is_not_told_that_the_limit_is_reached(store: AccessStore) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+    store.use(GOOD, now=NOON)
+    store.use(GOOD, now=NOON)
+
+    assert store.use(WRONG, now=NOON) is None
+
+
+def test_a_revoked_key_is_not_told_that_the_limit_is_reached(store: AccessStore) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+    store.use(GOOD, now=NOON)
+    store.use(GOOD, now=NOON)
+    store.revoke(KEY.id, now=NOON)
+
+    assert store.use(GOOD, now=NOON) is None
+
+
+def test_each_minute_begins_anew(store: AccessStore) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+
+    # Also for windows far apart, of either kind, with use or without in between.
+    for minute in (0, 1, 2, 3, 5, 8, 60, 61, 1440, 2880):
+        now = NOON + timedelta(minutes=minute)
+        assert store.use(GOOD, now=now) is not None
+        assert store.use(GOOD, now=now) is not None
+        with pytest.raises(RateLimitedError):
+            store.use(GOOD, now=now)
+
+
+def test_a_clock_that_is_a_minute_slow_takes_nothing_from_the_count(store: AccessStore) -> None:
+    for minute in range(8):
+        now = NOON + timedelta(minutes=minute)
+        key = replace(SMALL, id=f"{minute:016x}")
+        credential = Credential(key.id, GOOD.secret_hash)
+        store.add(key, credential.secret_hash)
+        store.use(credential, now=now)
+        store.use(credential, now=now - timedelta(minutes=1))
+        store.use(credential, now=now)
+        store.use(credential, now=now + timedelta(minutes=1))
+
+        with pytest.raises(RateLimitedError):
+            store.use(credential, now=now)
+
+
+# Rotation -------------------------------------------------------------------------------------
+
+
+def test_after_a_rotation_both_secrets_are_good_until_the_grace_is_over(store: AccessStore) -> None:
+    store.add(KEY, GOOD.secret_hash)
+
+    rotated = store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=LATER)
+
+    assert rotated is not None
+    assert (rotated.rotated_at, rotated.previous_until) == (NOON, LATER)
+    just_before = LATER - timedelta(milliseconds=1)
+    assert store.use(NEXT, now=NOON) is not None
+    assert store.use(GOOD, now=just_before) is not None
+    assert store.use(GOOD, now=LATER) is None
+    assert store.use(NEXT, now=LATER) is not None
+
+
+def test_a_second_rotation_ends_the_first_secret(store: AccessStore) -> None:
+    store.add(KEY, GOOD.secret_hash)
+    store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=LATER)
+    store.rotate(KEY.id, WRONG.secret_hash, now=NOON, previous_until=LATER)
+
+    assert store.use(GOOD, now=NOON) is None
+    assert store.use(NEXT, now=NOON) is not None
+    assert store.use(WRONG, now=NOON) is not None
+
+
+def test_both_secrets_share_the_limit(store: AccessStore) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+    store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=LATER)
+    store.use(GOOD, now=NOON)
+    store.use(NEXT, now=NOON)
+
+    for credential in (GOOD, NEXT):
+        with pytest.raises(RateLimitedError):
+            store.use(credential, now=NOON)
+
+
+def test_a_secret_that_has_run_out_is_not_told_that_the_limit_is_reached(
+    store: AccessStore,
+) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+    store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=NOON)
+    store.use(NEXT, now=NOON)
+    store.use(NEXT, now=NOON)
+
+    assert store.use(GOOD, now=NOON) is None
+
+
+def test_revoking_ends_both_secrets(store: AccessStore) -> None:
+    store.add(KEY, GOOD.secret_hash)
+    store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=LATER)
+    store.revoke(KEY.id, now=NOON)
+
+    assert store.use(GOOD, now=NOON) is None
+    assert store.use(NEXT, now=NOON) is None
+
+
+def test_a_revoked_key_is_not_rotated(store: AccessStore) -> None:
+    store.add(KEY, GOOD.secret_hash)
+    store.revoke(KEY.id, now=NOON)
+
+    assert store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=LATER) is None
+    assert [key.rotated_at for key in store.list_keys()] == [None]
+
+
+def test_rotating_an_unknown_key_makes_none(store: AccessStore) -> None:
+    assert store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=LATER) is None
+    assert list(store.list_keys()) == []
+
+
+def test_a_key_is_read_as_it_was_stored(store: AccessStore) -> None:
+    store.add(SMALL, GOOD.secret_hash)
+
+    assert store.get(KEY.id) == SMALL
+    assert store.get("0" * 16) is None
+
+
+@pytest.mark.parametrize("credential", [WRONG, GOOD], ids=["wrong", "run-out"])
+def test_after_a_rotation_a_bad_secret_still_counts_nothing(
+    store: AccessStore, credential: Credential
+) -> None:
+    store.add(KEY, GOOD.secret_hash)
+    grace = LATER if credential is WRONG else NOON
+    store.rotate(KEY.id, NEXT.secret_hash, now=NOON, previous_until=grace)
+
+    assert store.use(credential, now=NOON) is None
+    assert [(key.uses, key.last_used_at) for key in store.list_keys()] == [(0, None)]

@@ -56,7 +56,7 @@ def test_every_kind_of_event_and_every_field_of_a_task_is_documented(api: Caller
 
 def test_the_documented_call_works(api: Caller) -> None:
     text = (DOCS / "api.md").read_text()
-    found = re.search(r"-d '(\{.*\})'", text)
+    found = re.search(r"""-d '(\{"prompt".*\})'""", text)
     assert found is not None
 
     answer = api.call("POST", TASKS, raw=found[1].replace('"default"', '"team"'))

@@ -65,7 +65,8 @@ class A2aApp:
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one event of API Gateway; whatever happens, the answer is an HTTP answer."""
-        return self.answer(HttpRequest(event)).for_gateway()
+        request = HttpRequest(event)
+        return self.answer(request).for_gateway(request.quota)
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """Answer one request."""
@@ -134,6 +135,8 @@ class A2aApp:
         api = self._operations.ports.api
         header = request.header("Authorization")
         key = authenticate(header, access=api.access, clock=api.clock)
+        if key.quota is not None:
+            request.quota = key.quota.headers
         return Call(
             key=key,
             agent_id=agent_id,
@@ -162,7 +165,7 @@ class A2aApp:
         try:
             return self._predecessor.begin_message(request, self._call(agent_id, request))
         except Exception as error:  # noqa: BLE001 - the last one to catch it
-            return _old_failure(error, request).for_gateway()
+            return _old_failure(error, request).for_gateway(request.quota)
 
 
 def _check_version(request: HttpRequest) -> None:

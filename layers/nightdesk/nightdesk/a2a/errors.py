@@ -25,6 +25,7 @@ from a2a.utils.errors import (
 from nightdesk.a2a.gateway import BodyTooLargeError, HttpAnswer, NotJsonError
 from nightdesk.domain import errors
 from nightdesk.domain.push_configs import PushConfigNotFoundError
+from nightdesk.domain.rate_limit import RateLimitedError
 from nightdesk.services.submit_task import IdempotencyKeyReusedError
 
 DOMAIN = "a2a-protocol.org"
@@ -103,6 +104,7 @@ _STATUS_NAMES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
     503: "UNAVAILABLE",
 }
 
@@ -178,6 +180,10 @@ _OTHERS: tuple[tuple[type[errors.NightdeskError], Callable[[str], Problem]], ...
 
 
 def _of_http(error: Exception) -> Problem:
+    if isinstance(error, RateLimitedError):
+        told = InvalidRequestError(str(error))
+        status = HTTPStatus.TOO_MANY_REQUESTS
+        return Problem(told, status, "RATE_LIMIT_EXCEEDED", headers=error.headers)
     for kind, problem in _OTHERS:
         if isinstance(error, kind):
             return problem(str(error))

@@ -31,6 +31,8 @@ class HttpRequest:
         self._event = event
         headers = event.get("headers") or {}
         self._headers = {str(name).lower(): str(value) for name, value in headers.items()}
+        #: Headers that say what the caller's key has left; none before it was authenticated.
+        self.quota: Mapping[str, str] = {}
 
     @property
     def method(self) -> str:
@@ -152,15 +154,15 @@ class HttpAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
 
-    def for_gateway(self) -> dict[str, Any]:
-        """The answer in API Gateway's payload format 2.0."""
+    def for_gateway(self, more: Mapping[str, str]) -> dict[str, Any]:
+        """The answer in API Gateway's payload format 2.0, with `more` headers."""
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         if self.body is not None:
             headers["Content-Type"] = self.media_type
         text = "" if self.body is None else msgspec.json.encode(self.body).decode()
         return {
             "statusCode": self.status,
-            "headers": {**headers, **self.headers},
+            "headers": {**headers, **more, **self.headers},
             "body": text,
             "isBase64Encoded": False,
         }

@@ -23,6 +23,7 @@ from nightdesk.a2a.predecessor_input import Given, ValidationError, given_messag
 from nightdesk.domain import errors
 from nightdesk.domain.api_key import Operation
 from nightdesk.domain.conversations import SentTask
+from nightdesk.domain.rate_limit import RateLimitedError
 from nightdesk.domain.task import Task, TaskStatus
 from nightdesk.services.list_sent_tasks import SentFilter, list_sent_tasks
 from nightdesk.services.send_task import Ask, Sent, send_task
@@ -285,6 +286,8 @@ def failure(error: Exception, request: HttpRequest) -> HttpAnswer | None:
     """The error in the predecessor's shape {error, code, details?}; None for a defect of ours."""
     if isinstance(error, errors.NotAuthenticatedError):
         return _not_authenticated(error, request.header("Authorization"))
+    if isinstance(error, RateLimitedError):
+        return _rate_limited(error)
     for kind, status, code in _ANSWERS:
         if isinstance(error, kind):
             body: dict[str, Any] = {"error": str(error), "code": code}
@@ -310,6 +313,15 @@ def defect(request: HttpRequest) -> HttpAnswer:
     if request.path.endswith("/messages"):
         code = "MESSAGE_PROCESSING_ERROR"
     return HttpAnswer(500, {"error": "Something went wrong here", "code": code})
+
+
+def _rate_limited(error: RateLimitedError) -> HttpAnswer:
+    body = {
+        "error": str(error),
+        "code": "RATE_LIMIT_EXCEEDED",
+        "retryAfter": error.quota.seconds_left,
+    }
+    return HttpAnswer(HTTPStatus.TOO_MANY_REQUESTS.value, body, error.headers)
 
 
 def _not_authenticated(error: Exception, header: str | None) -> HttpAnswer:

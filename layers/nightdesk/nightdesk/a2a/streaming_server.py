@@ -8,7 +8,7 @@ runs under uvicorn: locally (local/a2a_stream.py), and on Lambda behind the Lamb
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, MutableMapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -35,6 +35,7 @@ from a2a.types import (
 )
 from a2a.types import Task as WireTask
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -216,7 +217,7 @@ class _Authenticated:
             return
         header = Request(scope).headers.get("authorization")
         try:
-            scope["nightdesk.key"] = await asyncio.to_thread(
+            key = await asyncio.to_thread(
                 authenticate, header, access=self._api.access, clock=self._api.clock
             )
         except NightdeskError as error:
@@ -225,7 +226,14 @@ class _Authenticated:
             answer.headers["Content-Type"] = told.media_type
             await answer(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        scope["nightdesk.key"] = key
+
+        async def send_quota(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start" and key.quota is not None:
+                MutableHeaders(scope=message).update(key.quota.headers)
+            await send(message)
+
+        await self._app(scope, receive, send_quota)
 
 
 def streaming_app(

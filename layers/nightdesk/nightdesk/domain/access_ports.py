@@ -19,13 +19,28 @@ class AccessStore(Protocol):
         ...
 
     def use(self, credential: Credential, *, now: datetime) -> ApiKey | None:
-        """Authenticate: in one conditional write, check the key, count the use and note when.
+        """Authenticate: in one conditional write, check the key, count the use against its limit
+        and note when. The answer's `quota` says what is left.
 
-        None when there is no such key, the secret is another, or it was revoked: callers cannot
-        tell which, and nothing was counted.
+        After a rotation the secret before is accepted until `previous_until`. None when there is no
+        such key, the secret is another, or it was revoked: callers cannot tell which, and nothing
+        was counted.
 
         Raises:
+            RateLimitedError: the key is good and has no requests left; nothing was counted.
             UnavailableError: the store did not answer.
+        """
+        ...
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """The key of this id, revoked ones too."""
+        ...
+
+    def rotate(
+        self, key_id: str, secret_hash: str, *, now: datetime, previous_until: datetime
+    ) -> ApiKey | None:
+        """Give the key a new secret; the one before is accepted until `previous_until`, and those
+        before that no longer. None when there is no such key, or it was revoked.
         """
         ...
 

@@ -13,10 +13,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from nightdesk.domain.errors import ForbiddenError
+from nightdesk.domain.rate_limit import PER_MINUTE_DEFAULT, Quota
 
 ID_DIGITS, SECRET_DIGITS = 16, 64
 DESCRIPTION_MAX = 200
 
+_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}", re.ASCII)
 _FORM = re.compile(rf"nd_([0-9a-f]{{{ID_DIGITS}}})_([0-9a-f]{{{SECRET_DIGITS}}})", re.ASCII)
 
 
@@ -43,10 +45,23 @@ class ApiKey:
     revoked_at: datetime | None = None
     #: Requests that were authenticated with it.
     uses: int = 0
+    requests_per_minute: int = PER_MINUTE_DEFAULT
+    #: When its secret was made, if that is not its first.
+    rotated_at: datetime | None = None
+    #: Until when the secret before is accepted too.
+    previous_until: datetime | None = None
+    #: What it has left after the request that it has just authenticated; never stored.
+    quota: Quota | None = None
 
     def covers_agent(self, agent_id: str) -> bool:
         """Whether tasks of this specialist are within the key's scope."""
         return not self.agents or agent_id in self.agents
+
+    def covers(self, other: "ApiKey") -> bool:
+        """Whether all that the other key may see is within this one's scope."""
+        if other.workspace_id != self.workspace_id:
+            return False
+        return not self.agents or (bool(other.agents) and set(other.agents) <= set(self.agents))
 
     def demand(self, operation: Operation) -> None:
         """Raise ForbiddenError unless the key may do this."""
@@ -76,6 +91,11 @@ def credential_from(text: str) -> Credential | None:
     """The credential in a well-formed key; None for anything else."""
     match = _FORM.fullmatch(text)
     return Credential(match[1], hash_of(match[2])) if match else None
+
+
+def is_key_id(text: str) -> bool:
+    """Whether a key could have this id."""
+    return _ID.fullmatch(text) is not None
 
 
 def key_text(key_id: str, secret: str) -> str:

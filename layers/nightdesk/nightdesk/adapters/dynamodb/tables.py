@@ -19,7 +19,7 @@ from pynamodb.attributes import (
     UnicodeSetAttribute,
 )
 from pynamodb.connection import Connection
-from pynamodb.constants import BINARY, STRING
+from pynamodb.constants import BINARY, MAP, NUMBER, STRING
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
@@ -58,6 +58,18 @@ class PackedAttribute(Attribute[Any]):
 
     def deserialize(self, value: bytes) -> Any:
         return json.loads(zlib.decompress(value))
+
+
+class CountsAttribute(Attribute[dict[str, int]]):
+    """Counts by name, each to be counted up in place."""
+
+    attr_type = MAP
+
+    def serialize(self, value: dict[str, int]) -> dict[str, dict[str, str]]:
+        return {name: {NUMBER: str(count)} for name, count in value.items()}
+
+    def deserialize(self, value: dict[str, dict[str, str]]) -> dict[str, int]:
+        return {name: int(count[NUMBER]) for name, count in value.items()}
 
 
 class _Meta:
@@ -320,6 +332,15 @@ class AccessItem(Model):
     last_used_at = InstantAttribute(attr_name="lastUsed", null=True)
     revoked_at = InstantAttribute(attr_name="revoked", null=True)
     uses = NumberAttribute(attr_name="uses", default=0)
+    limit = NumberAttribute(attr_name="lim")
+    #: Uses by window, on four shelves (access_store); each is there from the beginning.
+    shelf_0 = CountsAttribute(attr_name="w0", default=dict)
+    shelf_1 = CountsAttribute(attr_name="w1", default=dict)
+    shelf_2 = CountsAttribute(attr_name="w2", default=dict)
+    shelf_3 = CountsAttribute(attr_name="w3", default=dict)
+    rotated_at = InstantAttribute(attr_name="rotated", null=True)
+    previous_hash = UnicodeAttribute(attr_name="prev", null=True)
+    previous_until = InstantAttribute(attr_name="prevUntil", null=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

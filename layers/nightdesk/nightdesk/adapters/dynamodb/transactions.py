@@ -14,7 +14,10 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pynamodb.exceptions import GetError, PynamoDBException, TransactWriteError
+from pynamodb.exceptions import GetError, PynamoDBException, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from nightdesk.adapters.dynamodb.tables import connection
@@ -94,6 +97,31 @@ def patiently(call: Callable[[], Result]) -> Result:
         pause = min(pause * 2, 1.0)
 
 
+def update_telling(item: Model, *, actions: list[Action], condition: Condition) -> None:
+    """Update the item and take it over as it is then; a failed condition tells what it was.
+
+    PynamoDB's own `update` cannot ask for ReturnValuesOnConditionCheckFailure.
+
+    Raises:
+        ConditionFailed: with the item, unless there is none.
+        UnavailableError: see the module.
+    """
+    request = item.get_update_kwargs_from_instance(
+        actions, condition, return_values_on_condition_failure="ALL_OLD"
+    )
+
+    def once() -> Mapping[str, Any]:
+        try:
+            answer: Mapping[str, Any] = connection().dispatch(
+                "UpdateItem", {**request, "ReturnValues": "ALL_NEW"}
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise UpdateError("UpdateItem", error) from error
+        return answer
+
+    item.deserialize(patiently(once)["Attributes"])
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Say in our words what went wrong with a read.
@@ -143,7 +171,10 @@ def _condition_failed(error: PynamoDBException) -> bool:
 
 def _failed_items(error: PynamoDBException) -> tuple[Mapping[str, Any], ...]:
     if not isinstance(error, TransactWriteError):
-        return ()
+        # PynamoDB leaves the item out of its own error, which is raised from botocore's.
+        told = getattr(error.cause, "__cause__", None)
+        item = (getattr(told, "response", None) or {}).get("Item")
+        return (item,) if item else ()
     reasons = (r for r in error.cancellation_reasons if r)
     return tuple(r.raw_item for r in reasons if r.code == "ConditionalCheckFailed" and r.raw_item)
 
