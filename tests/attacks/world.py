@@ -17,14 +17,16 @@ from typing import Any
 from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
 from nightdesk.adapters.github.events import GithubEventSource
+from nightdesk.adapters.github.gate import GithubGateReader
 from nightdesk.adapters.github.issues import GithubIssueReader
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.adapters.github.snapshots import GithubSnapshots
+from nightdesk.domain.actor_gate import ActorGate
 from nightdesk.domain.github_ports import RepositoryToken
 from nightdesk.domain.model import CallControl, ModelRequest, ModelTier, ModelTurn
 from nightdesk.domain.specialist import EventTrigger, Specialist, SpecialistSet
 from nightdesk.domain.task import Task, TriggerSource
-from nightdesk.domain.trigger import ActorGate, Skip, event_of_feed
+from nightdesk.domain.trigger import Skip, event_of_feed
 from nightdesk.services.answer_wake_up import answer_wake_up
 from nightdesk.services.claim_task import WakeUp
 from nightdesk.services.engine_ports import ExecutorPorts
@@ -186,6 +188,9 @@ class AttackWorld:
             clock=self.clock,
             dice=FakeDice(),
             counts=FakeTaskCounts(),
+            gate_reader=GithubGateReader(
+                self.client, token=lambda: self.read_token, clock=self.clock
+            ),
         )
         for item in reversed(source.page(NAME, 1).events):
             event = event_of_feed(item, repo)

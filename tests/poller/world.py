@@ -15,6 +15,7 @@ from nightdesk.services.poll_repositories import (
 )
 from tests.fakes.clock import FakeClock, FakeDice
 from tests.fakes.decisions import FakeDecisions, FakeTaskCounts
+from tests.fakes.gate_reader import FakeGateReader
 from tests.fakes.github import AUTHOR, FakeEventSource, issue_event, issue_facts
 from tests.fakes.github_state import FakePollStates
 from tests.fakes.kill import KillSwitch
@@ -36,6 +37,7 @@ class PollerWorld:
     states: FakePollStates = field(default_factory=FakePollStates)
     counts: FakeTaskCounts = field(default_factory=FakeTaskCounts)
     decisions: FakeDecisions = field(default_factory=FakeDecisions)
+    gate_reader: FakeGateReader = field(default_factory=FakeGateReader)
     wake_ups: FakeWakeUps = field(default_factory=FakeWakeUps)
     specialists: FakeSpecialists = field(default_factory=lambda: FakeSpecialists("enricher"))
     settings: PollerSettings = field(
@@ -56,6 +58,7 @@ class PollerWorld:
             wake_ups=guard.guard(self.wake_ups),
             counts=guard.guard(self.counts),
             decisions=guard.guard(self.decisions),
+            gate_reader=guard.guard(self.gate_reader),
             specialists=self.specialists,
             clock=self.clock,
             dice=self.dice,

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from nightdesk.domain.command import COMMANDS_MAX, Command, commands_in
+from nightdesk.domain.name_filter import NameFilter
 from nightdesk.domain.specialist import EventTrigger
 from nightdesk.domain.specialist_document import SpecialistFileError, specialist_from
 from nightdesk.domain.untrusted_text import fenced_parts
@@ -126,9 +127,9 @@ GONE = {"head": {"ref": "x", "sha": "b" * 40, "repo": None}}
         (replace(OPENED, forks=False), FORK, "fork"),
         (replace(OPENED, forks=False), GONE, "fork"),
         (replace(OPENED, forks=False), {}, None),
-        (replace(OPENED, branches=("main",)), {}, None),
-        (replace(OPENED, branches=("release/*", "ma?n")), {}, None),
-        (replace(OPENED, branches=("release/*",)), {}, "branch"),
+        (replace(OPENED, branches=NameFilter(("main",))), {}, None),
+        (replace(OPENED, branches=NameFilter(("release/*", "ma?in"))), {}, None),
+        (replace(OPENED, branches=NameFilter(("release/*",))), {}, "branch"),
         (replace(OPENED, labels=("go",)), {}, "labels"),
         (replace(OPENED, labels=("go",)), {"labels": [{"name": "go"}]}, None),
     ],
@@ -148,10 +149,13 @@ def triggers(on: Any) -> tuple[EventTrigger, ...]:
 def test_filters_are_read_from_the_file() -> None:
     on = {"pull_request": {"branches": ["main", "release/*"], "drafts": False, "forks": False}}
     expected = EventTrigger(
-        event="pull_request", branches=("main", "release/*"), drafts=False, forks=False
+        event="pull_request",
+        branches=NameFilter(("main", "release/*")),
+        drafts=False,
+        forks=False,
     )
     assert triggers(on) == (expected,)
-    assert triggers({"pull_request": {"branches": "main"}})[0].branches == ("main",)
+    assert triggers({"pull_request": {"branches": "main"}})[0].branches == NameFilter(("main",))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +165,8 @@ def test_filters_are_read_from_the_file() -> None:
         {"pull_request": {"drafts": "no"}},
         {"pull_request": {"branches": []}},
         {"pull_request": {"branches": [1]}},
-        {"pull_request": {"paths": ["src"]}},
+        {"pull_request": {"paths": ["!src"]}},
+        {"issues": {"paths": ["src"]}},
     ],
 )
 def test_a_wrong_filter_is_a_clear_error(on: dict[str, Any]) -> None:

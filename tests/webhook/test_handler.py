@@ -11,14 +11,19 @@ import pytest
 from nightdesk.adapters.dynamodb.tables import TableNames, TaskItem
 from tests.aws import REGION, TEMPLATE
 from tests.github.test_handlers import forget_wiring
+from tests.github_simulator.conftest import Github, github, repository_path, shared_simulator
 from tests.handlers import FakeContext, event, load_handler
 from tests.webhook.world import SECRET, signature
+
+__all__ = ["github", "repository_path", "shared_simulator"]
 
 CANARY_PREVIOUS = "previous-CANARY-secret"
 
 
 @pytest.fixture
-def wired(aws_tables: TableNames, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def wired(
+    aws_tables: TableNames, monkeypatch: pytest.MonkeyPatch, github: Github
+) -> Iterator[None]:
     queue = boto3.client("sqs", region_name=REGION).create_queue(QueueName="wake-ups")
     ssm = boto3.client("ssm", region_name=REGION)
     for name, value in (("/hook/now", SECRET), ("/hook/previous", CANARY_PREVIOUS)):
@@ -29,6 +34,7 @@ def wired(aws_tables: TableNames, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         "WAKE_UP_QUEUE_URL": queue["QueueUrl"],
         "SPECIALISTS_DIR": str(TEMPLATE.parent / "specialists"),
         "DEFAULT_TRIGGERS": '{"issues.opened": "issue-enricher"}',
+        "GITHUB_API_URL": github.server.url,
         "GITHUB_WEBHOOK_REPOS": "octo-org/widgets",
         "GITHUB_WEBHOOK_SECRET_PARAMETER": "/hook/now",
         "GITHUB_WEBHOOK_SECRET_PREVIOUS_PARAMETER": "/hook/previous",

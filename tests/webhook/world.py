@@ -101,6 +101,7 @@ class WebhookWorld(PollerWorld):
 
     secrets: tuple[str, ...] = (SECRET, "")
     repos: str = REPO.full_name
+    tasks_per_hour: int = 10
     guids: Iterator[int] = field(default_factory=lambda: iter(range(10_000)))
 
     def webhook_ports(self, switch: KillSwitch | None = None) -> WebhookPorts:
@@ -110,6 +111,7 @@ class WebhookWorld(PollerWorld):
             wake_ups=guard.guard(self.wake_ups),
             counts=guard.guard(self.counts),
             decisions=guard.guard(self.decisions),
+            gate_reader=guard.guard(self.gate_reader),
             specialists=self.specialists,
             clock=self.clock,
             dice=self.dice,
@@ -121,6 +123,7 @@ class WebhookWorld(PollerWorld):
                 default_triggers=self.settings.default_triggers,
                 own_account_ids=self.settings.own_account_ids,
                 allowed_bot_ids=self.settings.allowed_bot_ids,
+                tasks_per_hour=self.tasks_per_hour,
             ),
         )
 

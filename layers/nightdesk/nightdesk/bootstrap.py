@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nightdesk.a2a.app import A2aApp
     from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
     from nightdesk.adapters.github.client import GithubClient
+    from nightdesk.adapters.github.gate import GithubGateReader
     from nightdesk.adapters.secrets import SsmSecrets
     from nightdesk.domain.dead_letters import DeadLetters
     from nightdesk.domain.github_ports import WriteTokens
@@ -178,6 +179,7 @@ def poller() -> "PollerPorts":
         clock=clock,
         dice=SystemDice(),
         counts=DynamoTaskCounts(),
+        gate_reader=_gate_reader(_github_client(clock), secrets, clock),
         decisions=DynamoDecisions(retention=known.retention),
         settings=PollerSettings(
             repos=known.github_polling_repos,
@@ -214,6 +216,7 @@ def github_webhook() -> "WebhookPorts":
         clock=clock,
         dice=SystemDice(),
         counts=DynamoTaskCounts(),
+        gate_reader=_gate_reader(_impatient_github_client(clock), secrets, clock),
         decisions=DynamoDecisions(retention=known.retention),
         secrets=lambda: tuple(secrets.read(name) for name in names),
         read_delivery=read_delivery,
@@ -286,6 +289,23 @@ def _github_client(clock: SystemClock) -> "GithubClient":
     from nightdesk.adapters.github.client import GithubClient
 
     return GithubClient(api_url=settings().github_api_url, clock=clock)
+
+
+def _impatient_github_client(clock: SystemClock) -> "GithubClient":
+    """For the webhook: whoever called it waits for 10 s, and two or three answers are needed."""
+    from nightdesk.adapters.github.client import GithubClient, Timeouts
+
+    timeouts = Timeouts(connect=1.0, read=2.0)
+    return GithubClient(api_url=settings().github_api_url, clock=clock, timeouts=timeouts)
+
+
+def _gate_reader(
+    client: "GithubClient", secrets: "SsmSecrets", clock: SystemClock
+) -> "GithubGateReader":
+    from nightdesk.adapters.github.gate import GithubGateReader
+
+    name = settings().github_read_token_parameter
+    return GithubGateReader(client, token=lambda: secrets.read(name), clock=clock)
 
 
 def _secrets(clock: SystemClock) -> "SsmSecrets":

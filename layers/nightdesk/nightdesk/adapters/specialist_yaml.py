@@ -13,6 +13,8 @@ from yaml.constructor import ConstructorError
 
 from nightdesk.domain.specialist_document import SpecialistFileError
 
+_DEEPEST = 10
+
 
 class _Loader(yaml.CSafeLoader):
     """A safe loader that refuses a key given twice; PyYAML would let the last one win."""
@@ -70,6 +72,30 @@ def yaml_document(text: str) -> Mapping[Any, Any]:
     if not isinstance(loaded, Mapping):
         raise SpecialistFileError("the file holds no keys")
     return loaded
+
+
+def small_yaml_document(text: str) -> Mapping[Any, Any]:
+    """The keys of a YAML file that strangers may have written: no aliases, no deep nesting.
+
+    Raises:
+        SpecialistFileError: it is no YAML, no mapping, or more than a few lists of words.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            if isinstance(event, yaml.AliasEvent):
+                raise SpecialistFileError(f"not allowed: an alias (*{event.anchor}), line {line}")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                message = f"not allowed: more than {_DEEPEST} levels of keys or lists, line {line}"
+                raise SpecialistFileError(message)
+    except yaml.MarkedYAMLError as error:
+        raise SpecialistFileError(f"not valid YAML: {_problem(error)}") from error
+    except yaml.YAMLError as error:
+        raise SpecialistFileError(f"not valid YAML: {type(error).__name__}") from error
+    return yaml_document(text)
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:

@@ -17,14 +17,23 @@ COUNTED_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """For one specialist ("" = for none in particular): `task`, or the reason against it."""
+    """For one specialist ("" = for none in particular): `task`, or the reason against it.
+
+    `detail` says more to people: which key of which file, which permission.
+    """
 
     result: str
     specialist: str = ""
     task_id: str = ""
+    detail: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        shown = {"outcome": self.result, "specialist": self.specialist, "taskId": self.task_id}
+        shown = {
+            "outcome": self.result,
+            "specialist": self.specialist,
+            "taskId": self.task_id,
+            "detail": self.detail,
+        }
         return {name: value for name, value in shown.items() if value}
 
 

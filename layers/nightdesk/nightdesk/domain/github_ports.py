@@ -92,6 +92,7 @@ class IssueFacts:
     url: str = ""
     is_pull_request: bool = False
     is_draft: bool = False
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from nightdesk.domain.intents.names import ASK, COMMENT, LABELS
 from nightdesk.domain.model import ModelTier
+from nightdesk.domain.name_filter import NameFilter
 from nightdesk.domain.task import TIMEOUT_MS_DEFAULT, Limits
 
 
@@ -31,6 +32,9 @@ TOOLS = (*READING_TOOLS, ASK)
 
 #: Every intent that a specialist may be allowed to propose.
 INTENTS = (COMMENT, LABELS)
+
+#: Intents that a stranger's event may cause: bounded, and undone with a click.
+OPEN_INTENTS = (COMMENT, LABELS)
 
 #: The GitHub events that may start a specialist, and their actions (none = the event has none).
 EVENTS: dict[str, tuple[str, ...]] = {
@@ -64,15 +68,39 @@ EVENTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTrigger:
-    """Starts the specialist on a GitHub event. Empty `actions`, `labels` or `branches` = any."""
+    """Starts the specialist on a GitHub event. Empty `actions` or `labels`, None = any."""
 
     event: str
     actions: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    #: Of pull requests: patterns of the branch that they go to; whether drafts and forks count.
-    branches: tuple[str, ...] = ()
+    #: Of pull requests: the branch that they go to, and the files that they change.
+    branches: NameFilter | None = None
+    branches_ignore: NameFilter | None = None
+    paths: NameFilter | None = None
+    paths_ignore: NameFilter | None = None
+    #: Whether these count too.
     drafts: bool = True
     forks: bool = True
+    locked: bool = True
+    closed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleTrigger:
+    """Starts the specialist at the times of a cron expression, on the clocks of a time zone."""
+
+    cron: str
+    timezone: str = "UTC"
+    prompt: str = ""
+    #: The repository that it reads, owner/name; "" = none.
+    repo: str = ""
+
+
+class Audience(StrEnum):
+    """Whose events start a specialist. Commands in comments are for members, always."""
+
+    EVERYONE = "everyone"
+    MEMBERS = "members"
 
 
 class ConcurrencyGroup(StrEnum):
@@ -110,6 +138,8 @@ class Specialist:
     tier: ModelTier = ModelTier.SMART
     reminder: str = ""
     triggers: tuple[EventTrigger, ...] = ()
+    schedules: tuple[ScheduleTrigger, ...] = ()
+    audience: Audience = Audience.EVERYONE
     tools: tuple[str, ...] = READING_TOOLS
     intents: tuple[tuple[str, int], ...] = (("comment", 1),)
     allowed_labels: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Which GitHub events start which specialists: natural keys, matching, and the actor gate.
+"""Which GitHub events start which specialists: natural keys and matching.
 
 An event is put in the words of GitHub's webhooks, whichever way it came, so that the same event
 has the same natural key and makes the same task only once.
@@ -10,17 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
 from nightdesk.domain.errors import InvalidInputError
+from nightdesk.domain.gate_ports import ChangedPaths
 from nightdesk.domain.github_ports import Account, FeedEvent, IssueFacts, Repository
-from nightdesk.domain.specialist import READING_TOOLS, EventTrigger, Specialist, SpecialistSet
+from nightdesk.domain.name_filter import NameFilter
+from nightdesk.domain.specialist import EventTrigger, Specialist, SpecialistSet
 
 #: What stands in each text that we publish; a text that holds it is ours, whoever's account wrote.
 MARKER_START = "<!-- nightdesk "
-#: Who may give commands in comments.
-MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 
 #: GitHub reports what was given with an object (labels, assignees, reviewers) as events of their
 #: own, a moment after `opened`; within this time they count as the opening.
@@ -41,8 +40,13 @@ class Skip(StrEnum):
     UNKNOWN_SPECIALIST = "unknown_specialist"
     LABELS = "labels"
     BRANCH = "branch"
+    PATHS = "paths"
     DRAFT = "draft"
     FORK = "fork"
+    LOCKED = "locked"
+    RULES = "rules"
+    RULES_BROKEN = "rules_broken"
+    UNREADABLE = "unreadable"
     OWN = "own"
     BOT = "bot"
     ACTOR = "actor"
@@ -55,6 +59,14 @@ class Skip(StrEnum):
     ALREADY_STARTED = "already_started"
     DEFERRED = "deferred"
     RATE_LIMITED = "rate_limited"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an event does not start a specialist; `detail` says more to people."""
+
+    reason: Skip
+    detail: str = ""
 
 
 # Events ---------------------------------------------------------------------------------------
@@ -315,47 +327,47 @@ def wants_labels(trigger: EventTrigger, event: GithubEvent, labels: Iterable[str
 
 
 def filter_refusal(trigger: EventTrigger, event: GithubEvent, facts: IssueFacts) -> Skip | None:
-    """Why the trigger's filters leave this event out; None = they let it pass."""
-    if not wants_labels(trigger, event, facts.labels):
-        return Skip.LABELS
-    if not trigger.drafts and facts.is_draft:
-        return Skip.DRAFT
-    if not trigger.forks and event.is_fork:
-        return Skip.FORK
-    if trigger.branches and not any(fnmatchcase(event.base_ref, b) for b in trigger.branches):
-        return Skip.BRANCH
-    return None
+    """Why the trigger's filters leave this event out; None = they let it pass.
+
+    Paths are not looked at: they are not told with the event.
+    """
+    leaves_out = {
+        Skip.LABELS: not wants_labels(trigger, event, facts.labels),
+        Skip.DRAFT: not trigger.drafts and facts.is_draft,
+        Skip.FORK: not trigger.forks and event.is_fork,
+        Skip.BRANCH: not wants_branch(trigger, event),
+        Skip.LOCKED: not trigger.locked and facts.is_locked,
+        Skip.CLOSED: not trigger.closed and facts.state == "closed",
+    }
+    return next((reason for reason, is_out in leaves_out.items() if is_out), None)
 
 
-# The actor gate -------------------------------------------------------------------------------
+def wants_branch(trigger: EventTrigger, event: GithubEvent) -> bool:
+    """Whether the trigger wants pull requests that go to this branch."""
+    wanted, ignored = trigger.branches, trigger.branches_ignore
+    if wanted is not None and not wanted.admits(event.base_ref):
+        return False
+    return ignored is None or not ignored.admits(event.base_ref)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorGate:
-    """Who may start tasks. Accounts are named by their numeric id: logins can be imitated."""
-
-    own_account_ids: frozenset[int] = frozenset()
-    allowed_bot_ids: frozenset[int] = frozenset()
-
-    def refusal(self, event: GithubEvent, facts: IssueFacts, specialist: Specialist) -> Skip | None:
-        """Why this actor does not start this specialist; None = go on. Unknown counts as no."""
-        actor = event.actor
-        is_author = actor.id == facts.author.id
-        written = event.text or facts.body
-        if actor.id in self.own_account_ids or MARKER_START in written:
-            return Skip.OWN
-        is_bot = actor.is_bot or (is_author and facts.author.is_bot)
-        if is_bot and actor.id not in self.allowed_bot_ids:
-            return Skip.BOT
-        if serves_everyone(specialist, event):
-            return None
-        association = facts.author_association if is_author and not event.text else ""
-        return None if {association, event.actor_association} & MEMBERS else Skip.ACTOR
+def path_refusal(
+    paths: NameFilter | None, ignored: NameFilter | None, changed: ChangedPaths
+) -> Refusal | None:
+    """Why the files that a pull request changes are none that are wanted; None = some is."""
+    wanted = [
+        path
+        for path in changed.paths
+        if (paths is None or paths.admits(path)) and (ignored is None or not ignored.admits(path))
+    ]
+    if wanted or (paths is None and ignored is None):
+        return None
+    looked_at = f"none of the {len(changed.paths)} changed files matches"
+    if not changed.is_complete:
+        looked_at = f"none of the first {len(changed.paths)} changed files matches"
+    return Refusal(Skip.PATHS, looked_at)
 
 
-def serves_everyone(specialist: Specialist, event: GithubEvent) -> bool:
-    """Whether anybody's event may start it: it only reads, and a comment is a command."""
-    return event.event != "issue_comment" and set(specialist.tools) <= set(READING_TOOLS)
+# State ----------------------------------------------------------------------------------------
 
 
 def state_refusal(event: GithubEvent, facts: IssueFacts) -> Skip | None:

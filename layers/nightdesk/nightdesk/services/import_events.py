@@ -8,22 +8,26 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from nightdesk.domain.actor_gate import ActorGate, Demand, demand_of, is_known_member
 from nightdesk.domain.command import Command, commands_in
 from nightdesk.domain.concurrency import group_of, supersedes_older
 from nightdesk.domain.decisions import TASK, Decision, Outcome, TaskCounts
-from nightdesk.domain.errors import TransientError, UnavailableError
+from nightdesk.domain.errors import PermanentError, TransientError, UnavailableError
 from nightdesk.domain.event_prompt import task_prompt, task_title
+from nightdesk.domain.gate_ports import GateReader
 from nightdesk.domain.github_ports import GithubNotFoundError, IssueFacts
 from nightdesk.domain.ports import Clock, Dice, TaskStore, WakeUps
+from nightdesk.domain.repository_rules import NO_RULES, Happened, RepositoryRules
 from nightdesk.domain.specialist import EventTrigger, Specialist, SpecialistSet
 from nightdesk.domain.task import Origin, Target, Task, Trigger, TriggerSource
 from nightdesk.domain.trigger import (
-    ActorGate,
     DefaultTrigger,
     GithubEvent,
+    Refusal,
     Skip,
     filter_refusal,
     names_event,
+    path_refusal,
     seen_key_of,
     state_refusal,
     task_id_of,
@@ -59,6 +63,7 @@ class ImportPorts:
     clock: Clock
     dice: Dice
     counts: TaskCounts
+    gate_reader: GateReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,15 @@ class Imported:
     task_ids: tuple[str, ...]
     skip: Skip | None = None
     outcomes: tuple[Outcome, ...] = ()
+    detail: str = ""
 
 
 def decision_of(
     event: GithubEvent, imported: Imported, rules: ImportRules, ports: ImportPorts
 ) -> Decision:
     """What is recorded of the event, for people."""
-    reason = Outcome(result=imported.skip.value if imported.skip else TASK)
+    result = imported.skip.value if imported.skip else TASK
+    reason = Outcome(result=result, detail=imported.detail)
     return Decision(
         repo=event.repo.full_name,
         number=event.number,
@@ -156,15 +163,13 @@ def _start(
     ports: ImportPorts,
 ) -> Imported:
     created: dict[str, None] = {}
-    refusals: list[Skip] = []
+    refusals: list[Refusal] = []
     outcomes: list[Outcome] = []
     for starter in starters:
         task_id = task_id_of(rules.workspace_id, event, starter.specialist.id)
         if task_id in created:
             continue
-        refusal = _refusal(event, facts, starter, rules)
-        if refusal is None:
-            refusal = _create_if_admitted(event, facts, starter, rules, ports)
+        refusal = _start_one(event, facts, starter, rules, ports)
         if refusal is None:
             created.setdefault(task_id)
         else:
@@ -172,17 +177,45 @@ def _start(
         outcomes.append(_outcome(starter, refusal, task_id))
     if created:
         return Imported(tuple(created), outcomes=tuple(outcomes))
-    exists = Skip.ALREADY_STARTED in refusals
-    return Imported((), Skip.ALREADY_STARTED if exists else refusals[0], tuple(outcomes))
+    reasons = [refusal.reason for refusal in refusals]
+    exists = Skip.ALREADY_STARTED in reasons
+    return Imported((), Skip.ALREADY_STARTED if exists else reasons[0], tuple(outcomes))
 
 
-def _outcome(starter: _Starter, refusal: Skip | None, task_id: str) -> Outcome:
-    has_task = refusal in {None, Skip.ALREADY_STARTED}
+def _outcome(starter: _Starter, refusal: Refusal | None, task_id: str) -> Outcome:
+    has_task = refusal is None or refusal.reason is Skip.ALREADY_STARTED
     return Outcome(
         specialist=starter.specialist.id,
-        result=refusal.value if refusal else TASK,
+        result=refusal.reason.value if refusal else TASK,
         task_id=task_id if has_task else "",
+        detail=refusal.detail if refusal else "",
     )
+
+
+def _start_one(
+    event: GithubEvent,
+    facts: IssueFacts,
+    starter: _Starter,
+    rules: ImportRules,
+    ports: ImportPorts,
+) -> Refusal | None:
+    """Create the task of one specialist, or say why not: what costs no request is asked first.
+
+    Until the task is created nothing is changed: an event that is left out ends no older task.
+    """
+    reason = filter_refusal(starter.trigger, event, facts) if starter.trigger else None
+    if reason := reason or rules.gate.refusal(event, facts):
+        return Refusal(reason)
+    own_rules, refusal = _own_rules(event, facts, starter, ports)
+    refusal = (
+        refusal
+        or _standing_refusal(event, facts, starter.specialist, ports)
+        or _paths_refusal(event, starter, own_rules, ports)
+    )
+    if refusal is not None:
+        return refusal
+    narrowed = replace(starter, specialist=own_rules.applied_to(starter.specialist))
+    return _create_if_admitted(event, facts, narrowed, rules, ports)
 
 
 def _create_if_admitted(
@@ -191,7 +224,7 @@ def _create_if_admitted(
     starter: _Starter,
     rules: ImportRules,
     ports: ImportPorts,
-) -> Skip | None:
+) -> Refusal | None:
     """Count the task, then put it; a task that is counted and cut off keeps its place."""
     admitted = ports.counts.admit(
         event.repo.id,
@@ -201,18 +234,79 @@ def _create_if_admitted(
         most=rules.tasks_per_hour,
     )
     if not admitted:
-        return Skip.TOO_MANY
-    return None if _create(event, facts, starter, rules, ports) else Skip.ALREADY_STARTED
+        return Refusal(Skip.TOO_MANY, f"at most {rules.tasks_per_hour} in an hour")
+    if _create(event, facts, starter, rules, ports):
+        return None
+    return Refusal(Skip.ALREADY_STARTED)
 
 
-def _refusal(
-    event: GithubEvent,
-    facts: IssueFacts,
-    starter: _Starter,
-    rules: ImportRules,
-) -> Skip | None:
-    refusal = filter_refusal(starter.trigger, event, facts) if starter.trigger else None
-    return refusal or rules.gate.refusal(event, facts, starter.specialist)
+def _own_rules(
+    event: GithubEvent, facts: IssueFacts, starter: _Starter, ports: ImportPorts
+) -> tuple[RepositoryRules, Refusal | None]:
+    """The repository's rules, and why they leave this event out. What cannot be read refuses."""
+    try:
+        found = ports.gate_reader.rules(event.repo)
+    except PermanentError as error:
+        return NO_RULES, Refusal(Skip.UNREADABLE, f"the repository's rules: {error}")
+    if found.problem:
+        return found, Refusal(Skip.RULES_BROKEN, found.problem)
+    key = found.refusal(starter.specialist.id, _happened(event, starter), facts)
+    return found, Refusal(Skip.RULES, f"nightdesk.yml: {key}") if key else None
+
+
+def _happened(event: GithubEvent, starter: _Starter) -> Happened:
+    return Happened(
+        event=event.event,
+        action=event.action,
+        is_command=starter.trigger is None,
+        base_ref=event.base_ref,
+        is_fork=event.is_fork,
+    )
+
+
+def _standing_refusal(
+    event: GithubEvent, facts: IssueFacts, specialist: Specialist, ports: ImportPorts
+) -> Refusal | None:
+    """Why the actor is not enough of a member for this specialist. Unknown counts as no."""
+    demand = demand_of(specialist, event)
+    if demand is Demand.NOTHING:
+        return None
+    if demand is Demand.MEMBER and is_known_member(event, facts):
+        return None
+    try:
+        permission = ports.gate_reader.permission(event.repo.full_name, event.actor)
+    except PermanentError as error:
+        return Refusal(Skip.ACTOR, f"the actor's permission cannot be read: {error}")
+    if demand.is_met_by(permission):
+        return None
+    needed = "write" if demand is Demand.WRITER else "triage"
+    return Refusal(Skip.ACTOR, f"the actor's permission is {permission.role}; needed: {needed}")
+
+
+def _paths_refusal(
+    event: GithubEvent, starter: _Starter, own_rules: RepositoryRules, ports: ImportPorts
+) -> Refusal | None:
+    """Why the changed files leave this event out. They are read only if somebody asks for them."""
+    trigger = starter.trigger
+    filters = [
+        (paths, None)
+        for paths in own_rules.paths_of(starter.specialist.id, _happened(event, starter))
+    ]
+    asked = [(trigger.paths, trigger.paths_ignore)] if trigger and _has_paths(trigger) else []
+    if not asked and not filters:
+        return None
+    try:
+        changed = ports.gate_reader.changed_paths(event.repo.full_name, event.number)
+    except PermanentError as error:
+        return Refusal(Skip.UNREADABLE, f"the changed files: {error}")
+    for paths, ignored in (*asked, *filters):
+        if refusal := path_refusal(paths, ignored, changed):
+            return refusal
+    return None
+
+
+def _has_paths(trigger: EventTrigger) -> bool:
+    return trigger.paths is not None or trigger.paths_ignore is not None
 
 
 def _create(

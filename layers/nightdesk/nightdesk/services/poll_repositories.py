@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from nightdesk.domain.actor_gate import ActorGate
 from nightdesk.domain.decisions import TASK, Decision, DecisionLog
 from nightdesk.domain.errors import (
     ConditionFailedError,
@@ -36,7 +37,7 @@ from nightdesk.domain.github_ports import (
 from nightdesk.domain.ports import Specialists
 from nightdesk.domain.repository_name import parse_repository_list
 from nightdesk.domain.task import TriggerSource
-from nightdesk.domain.trigger import ActorGate, DefaultTrigger, Skip, event_of_feed
+from nightdesk.domain.trigger import DefaultTrigger, Skip, event_of_feed
 from nightdesk.services.explain_event import record_decisions
 from nightdesk.services.import_events import (
     TASKS_PER_HOUR,

@@ -1,7 +1,8 @@
 """Receive one delivery of a GitHub webhook: check its signature, then start what it starts.
 
-Nothing is read, and nothing stored, before the signature of the raw bytes is found good. GitHub is
-never asked: the payload says all that is needed, so that the answer comes within a second.
+Nothing is read, and nothing stored, before the signature of the raw bytes is found good. What the
+issue is now stands in the payload; GitHub is asked only before something starts, for what the
+payload does not tell (the repository's rules; at times changed files, or the actor's permission).
 
 Deliveries are not remembered. The tasks' ids are derived from what happened, so a redelivery (by
 hand: GitHub itself never repeats one) does what an unfinished first try left undone, and no more.
@@ -17,16 +18,23 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+from nightdesk.domain.actor_gate import ActorGate
 from nightdesk.domain.decisions import DecisionLog
-from nightdesk.domain.errors import NightdeskError, TransientError, UnavailableError
+from nightdesk.domain.errors import (
+    NightdeskError,
+    TransientError,
+    TryLaterError,
+    UnavailableError,
+)
 from nightdesk.domain.github_ports import Delivery, IssueFacts
 from nightdesk.domain.ports import Specialists
 from nightdesk.domain.repository_name import parse_repository_list
 from nightdesk.domain.task import TriggerSource
-from nightdesk.domain.trigger import ActorGate, DefaultTrigger, GithubEvent, Skip, event_of_feed
+from nightdesk.domain.trigger import DefaultTrigger, GithubEvent, Skip, event_of_feed
 from nightdesk.services.explain_event import record_decisions
 from nightdesk.services.import_events import (
     TASKS_PER_HOUR,
+    Imported,
     ImportPorts,
     ImportRules,
     decision_of,
@@ -99,7 +107,7 @@ def receive_webhook(request: WebhookRequest, ports: WebhookPorts) -> WebhookAnsw
     except _RefusedError as error:
         logger.warning("[GitHubWebhook] %s: %s", error.status.value, error)
         return WebhookAnswer(error.status, {"ok": False, "error": str(error)})
-    except TransientError as error:
+    except (TransientError, TryLaterError) as error:
         # GitHub shows the delivery as failed; redelivering it, or the next poll, makes it good.
         logger.warning("[GitHubWebhook] not imported: %s", error)
         answer = {"ok": False, "error": "try again later"}
@@ -175,7 +183,12 @@ def _import(
         return _Outcome(skip=Skip.UNSUPPORTED)
     event, facts = found
     rules = _rules(ports)
-    imported = import_event(event, lambda: facts, rules, ports)
+    try:
+        imported = import_event(event, lambda: facts, rules, ports)
+    except (TransientError, TryLaterError) as error:
+        deferred = Imported((), Skip.DEFERRED, detail=str(error))
+        record_decisions([decision_of(event, deferred, rules, ports)], ports.decisions)
+        raise
     record_decisions([decision_of(event, imported, rules, ports)], ports.decisions)
     logger.info(
         "[GitHubWebhook] %s: %s: %s", event.name, event.key, imported.skip or imported.task_ids

@@ -18,6 +18,7 @@ from nightdesk.domain.decisions import COUNTED_FOR, SHOWN, Decision, Outcome
 #: DynamoDB's limit for a batch.
 _BATCH = 25
 _KEY_CHARACTERS = 300
+_DETAIL_CHARACTERS = 500
 
 
 class DynamoDecisions:
@@ -47,7 +48,10 @@ class DynamoDecisions:
             "key": decision.key,
             "actor": decision.actor,
             "source": decision.source,
-            "outcomes": [[o.specialist, o.result, o.task_id] for o in decision.outcomes],
+            "outcomes": [
+                [o.specialist, o.result, o.task_id, o.detail[:_DETAIL_CHARACTERS]]
+                for o in decision.outcomes
+            ],
         }
         return GithubItem(
             _pk(decision.repo, decision.number),
@@ -89,7 +93,8 @@ def _decision(repo: str, number: int, document: Any) -> Decision:
         actor=document["actor"],
         source=document["source"],
         outcomes=tuple(
-            Outcome(specialist=specialist, result=result, task_id=task_id)
-            for specialist, result, task_id in document["outcomes"]
+            # Rows from before there were details have none.
+            Outcome(specialist=specialist, result=result, task_id=task_id, detail="".join(detail))
+            for specialist, result, task_id, *detail in document["outcomes"]
         ),
     )

@@ -63,6 +63,7 @@ def issue_of(data: Any) -> IssueFacts:
         url=str(data.get("html_url") or ""),
         is_pull_request="pull_request" in data,
         is_draft=data.get("draft") is True,
+        is_locked=data.get("locked") is True,
     )
 
 
