@@ -73,6 +73,47 @@ def test_the_end_of_the_last_dependency_starts_the_task(api: Caller) -> None:
     assert api.wake_ups.sent == [(waiting, timedelta(0))]
 
 
+def retried(api: Caller, task_id: str) -> Task:
+    assert api.call("POST", f"{TASKS}/{task_id}/retry").status == 200
+    return stored(api, task_id)
+
+
+def test_a_new_run_waits_for_what_has_not_ended_as_the_first_one_did(api: Caller) -> None:
+    awaited = first(api)
+    waiting = first(api, dependsOn=[awaited])
+    change(api, waiting, status=TaskStatus.CANCELLED, held=None, run_after=None)
+
+    assert retried(api, waiting).held is Hold.DEPENDENCIES
+
+    end(api, awaited, TaskStatus.COMPLETED)
+    assert (stored(api, waiting).held, stored(api, waiting).run_after) == (None, None)
+
+
+def test_a_new_run_does_not_wait_for_what_ends_while_it_begins(api: Caller) -> None:
+    awaited = first(api)
+    waiting = first(api, dependsOn=[awaited])
+    change(api, waiting, status=TaskStatus.CANCELLED, held=None, run_after=None)
+    begins = api.tasks.start_new_run
+
+    def slowly(task: Task, **more: Any) -> Task:
+        end(api, awaited, TaskStatus.COMPLETED)
+        return begins(task, **more)
+
+    api.tasks.start_new_run = slowly  # type: ignore[method-assign]
+
+    assert retried(api, waiting).held is None
+
+
+def test_a_person_may_begin_anew_what_a_failed_dependency_ended(api: Caller) -> None:
+    awaited = first(api)
+    waiting = first(api, dependsOn=[awaited])
+    end(api, awaited, TaskStatus.FAILED)
+    assert stored(api, waiting).status is TaskStatus.FAILED
+
+    again = retried(api, waiting)
+    assert (again.status, again.held) == (TaskStatus.PENDING, None)
+
+
 def test_dependencies_that_have_completed_already_are_not_waited_for(api: Caller) -> None:
     done, open_task = first(api), first(api)
     end(api, done, TaskStatus.COMPLETED)

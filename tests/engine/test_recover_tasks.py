@@ -14,11 +14,12 @@ from nightdesk.domain.task import (
     ORPHAN_AFTER,
     ORPHAN_MESSAGE,
     QUEUE_TIMEOUT,
+    Hold,
     Task,
     TaskStatus,
 )
 from nightdesk.services.recover_tasks import SweepReport, sweep
-from tests.engine.examples import a_task, add, claim
+from tests.engine.examples import a_task, add, an_origin, claim
 from tests.engine.world import World
 from tests.fakes.clock import NOON
 
@@ -190,6 +191,37 @@ def test_what_waits_for_a_day_is_failed(world: World) -> None:
     assert task.status is TaskStatus.FAILED
     assert task.error is not None
     assert task.error.code is ErrorCode.QUEUE_TIMEOUT
+
+
+def test_what_waited_for_a_task_that_the_sweep_ends_is_looked_after_at_once(world: World) -> None:
+    add(world.tasks, "t-1", timeout_ms=1_000, started_at=NOON, run_after=NOON + SECOND)
+    until = NOON + timedelta(minutes=30)
+    waiting = a_task("t-2", held=Hold.DEPENDENCIES, run_after=until)
+    origin = an_origin("t-2", depends_on=("t-1",))
+    assert world.tasks.create(waiting, origin, awaits=(world.task("t-1"),))
+    world.clock.advance(timedelta(minutes=5))
+
+    sweep(world.sweeper())
+
+    assert world.task("t-1").status is TaskStatus.FAILED
+    ended = world.task("t-2")
+    assert ended.status is TaskStatus.FAILED
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.DEPENDENCY_FAILED
+
+
+def test_a_group_whose_holder_the_sweep_ends_goes_on_at_once(world: World) -> None:
+    add(world.tasks, "t-1", group="default#one", max_attempts=1)
+    add(world.tasks, "t-2", group="default#one")
+    assert world.claim("t-1") is not None
+    assert world.claim("t-2", message_id="m-2") is None
+    assert world.task("t-2").held is Hold.GROUP
+    world.clock.advance(LEASE + SECOND)
+
+    sweep(world.sweeper())
+
+    assert world.task("t-1").status is TaskStatus.FAILED
+    assert world.task("t-2").held is None
 
 
 def test_a_second_sweep_at_once_changes_nothing(world: World) -> None:

@@ -313,10 +313,10 @@ class FakeTaskStore:
                 self.origins[task.id] = origin
             return new
 
-    def start_new_run(self, task: Task, *, now: datetime) -> Task:
+    def start_new_run(self, task: Task, *, now: datetime, awaits: bool = False) -> Task:
         with self._lock:
             self._demand_as_read(task)
-            new = task.new_run(now)
+            new = task.new_run(now, awaits=awaits)
             self._apply(task, new)
             return new
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.publication import is_marked
 from nightdesk.domain.session import EntryKind
-from nightdesk.domain.task import TRANSITIONS, Task, TaskStatus
+from nightdesk.domain.task import TRANSITIONS, Hold, Task, TaskStatus
 from tests.fakes.region import Invocation, Region, Snapshot
 
 #: Fields that never fall within a run.
@@ -39,6 +39,8 @@ class Invariants:
         self._before = region.snapshot()
         #: Who claimed which fence of which task.
         self.owners: dict[tuple[str, int], Invocation | None] = {}
+        #: What a task depends on and a person began anew only after it had stopped waiting.
+        self._retried_too_late: dict[str, set[str]] = {}
         region.observers.append(self.check)
 
     def check(self, actor: Invocation | None) -> None:
@@ -133,10 +135,19 @@ class Invariants:
 
     def starts_nothing_before_what_it_waits_for(self, before: Snapshot, now: Snapshot) -> None:
         for task in now.tasks.values():
-            known = [now.tasks.get(i) for i in now.origins[task.id].depends_on]
+            depends_on = set(now.origins[task.id].depends_on)
             old = before.tasks.get(task.id)
-            if old is not None and old.fence < task.fence:
-                assert all(t is None or t.status.is_terminal for t in known), f"too early: {task}"
+            if old is None or old.run < task.run or old.held is Hold.DEPENDENCIES:
+                self._retried_too_late[task.id] = set()
+                continue
+            known = [now.tasks[i] for i in depends_on if i in now.tasks]
+            # A person may begin one anew when this task waits no more; it does not wait again.
+            retried = {t.id for t in known if t.run > before.tasks.get(t.id, t).run}
+            too_late = self._retried_too_late.setdefault(task.id, set())
+            too_late |= retried
+            if old.fence < task.fence:
+                awaited = [t for t in known if t.id not in too_late]
+                assert all(t.status.is_terminal for t in awaited), f"too early: {task}"
 
     def hands_each_message_over_once(self, before: Snapshot, now: Snapshot) -> None:
         for task in now.tasks.values():

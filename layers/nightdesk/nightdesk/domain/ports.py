@@ -363,8 +363,8 @@ class TaskStore(Protocol):
         """
         ...
 
-    def start_new_run(self, task: Task, *, now: datetime) -> Task:
-        """A person's retry of a FAILED or CANCELLED task.
+    def start_new_run(self, task: Task, *, now: datetime, awaits: bool = False) -> Task:
+        """A person's retry of a FAILED or CANCELLED task; `awaits`: held for its dependencies.
 
         Raises:
             ConditionFailedError: it has changed since it was read.

@@ -230,15 +230,18 @@ class Task:
     def has_live_lease(self, now: datetime) -> bool:
         return self.lease_until is not None and self.lease_until > now
 
-    def new_run(self, now: datetime) -> "Task":
-        """The same task after a person's retry: attempts, counters, error, session start again."""
+    def new_run(self, now: datetime, *, awaits: bool = False) -> "Task":
+        """The same task after a person's retry: attempts, counters, error, session start again.
+
+        `awaits`: something that it depends on has not ended yet.
+        """
         return replace(
             self,
             status=TaskStatus.PENDING,
             run=self.run + 1,
             attempts=0,
             updated_at=now,
-            run_after=None,
+            run_after=now + HOLD_FOR if awaits else None,
             queued_at=now,
             started_at=None,
             completed_at=None,
@@ -253,7 +256,7 @@ class Task:
             cost_micros=0,
             reserved_micros=0,
             publication=None,
-            held=None,
+            held=Hold.DEPENDENCIES if awaits else None,
             superseded_by=None,
             waiting_since=None,
             waited_ms=0,

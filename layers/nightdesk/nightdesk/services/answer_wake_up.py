@@ -2,12 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from nightdesk.domain.task import Task
 from nightdesk.services.claim_task import WakeUp, claim_next
-from nightdesk.services.concurrency_groups import pass_group_on
 from nightdesk.services.engine_ports import ExecutorPorts
+from nightdesk.services.look_after_others import look_after_others
 from nightdesk.services.run_session import run_session
-from nightdesk.services.settle_dependants import settle_dependants
 
 #: How long before the invocation's end a session is handed over: enough to abort a call, write
 #: the release and send the wake-up, with every retry of each.
@@ -26,14 +24,7 @@ def answer_wake_up(wake_up: WakeUp, *, ports: ExecutorPorts, deadline: datetime)
         return
     left = run_session(claimed.task, claimed.origin, ports=ports, hand_over_at=hand_over_at)
     if left is not None:
-        _look_after_others(left, ports)
+        look_after_others(left, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
     if claimed.others_wait:
         # A slot is free now and another task was waiting; the id is only a hint.
         ports.wake_ups.send(claimed.task.id)
-
-
-def _look_after_others(left: Task, ports: ExecutorPorts) -> None:
-    """Whatever waited for this task. Killed before or within: the sweeper finds them due."""
-    pass_group_on(left, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
-    if left.status.is_terminal:
-        settle_dependants(left, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)

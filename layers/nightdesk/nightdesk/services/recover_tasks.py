@@ -16,7 +16,8 @@ from nightdesk.domain.ports import Release, Slot
 from nightdesk.domain.recovery import end_of_expired, orphan_error, queue_error, wait_error
 from nightdesk.domain.task import HOLD_FOR, Hold, Task, TaskError, TaskStatus
 from nightdesk.services.engine_ports import SweeperPorts
-from nightdesk.services.settle_dependants import look_after, settle_dependants
+from nightdesk.services.look_after_others import look_after_others
+from nightdesk.services.settle_dependants import look_after
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,9 @@ def _recover(task: Task, ports: SweeperPorts, now: datetime, report: SweepReport
     """A lease has run out and no redelivery has come for it: end the task, or put it in line."""
     end = end_of_expired(task, now) or Release(status=TaskStatus.PENDING)
     held = task if _has_its_slot(task, ports) else replace(task, slot=None)
-    if not _done(lambda: ports.tasks.end_expired(held, end, now=now)):
+    if (left := _written(lambda: ports.tasks.end_expired(held, end, now=now))) is None:
         return report
+    _look_after_others(left, ports)
     logger.warning("[BGWorker] Task %s lost its executor: now %s", task.id, end.status.value)
     return replace(report, recovered=report.recovered + 1)
 
@@ -112,7 +114,7 @@ def _look_at_due(ports: SweeperPorts, report: SweepReport) -> SweepReport:
             case TaskStatus.RUNNING:
                 pass  # claimed since the index was read
             case _:
-                _settle(task, ports)
+                _look_after_others(task, ports)
     return report
 
 
@@ -148,8 +150,8 @@ def _group_is_busy(group: str, ports: SweeperPorts) -> bool:
     return False
 
 
-def _settle(ended: Task, ports: SweeperPorts) -> None:
-    settle_dependants(ended, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
+def _look_after_others(left: Task, ports: SweeperPorts) -> None:
+    look_after_others(left, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
 
 
 def _wake(ports: SweeperPorts) -> int:
@@ -183,13 +185,18 @@ def _due_rows(ports: SweeperPorts) -> Sequence[OutboxRow]:
 
 def _failed(task: Task, error: TaskError, ports: SweeperPorts, now: datetime) -> bool:
     """Mark the task FAILED; False when somebody else has changed it meanwhile."""
-    return _done(lambda: ports.tasks.end_unclaimed(task, TaskStatus.FAILED, error, now=now))
-
-
-def _done(write: Callable[[], object]) -> bool:
-    """Make the write; False when somebody else has changed the row meanwhile."""
-    try:
-        write()
-    except ConditionFailedError:
+    ended = _written(
+        lambda: ports.tasks.end_unclaimed(task, TaskStatus.FAILED, error, now=now),
+    )
+    if ended is None:
         return False
+    _look_after_others(ended, ports)
     return True
+
+
+def _written(write: Callable[[], Task]) -> Task | None:
+    """The task as the write left it; None when somebody else has changed it meanwhile."""
+    try:
+        return write()
+    except ConditionFailedError:
+        return None

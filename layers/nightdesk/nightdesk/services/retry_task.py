@@ -7,6 +7,7 @@ from nightdesk.domain.errors import ConditionFailedError, ConflictError, Invalid
 from nightdesk.domain.task import Task, TaskStatus, TriggerSource
 from nightdesk.services.api_ports import ApiPorts
 from nightdesk.services.delete_task import BULK_PAGE, BULK_PAGES, BULK_TIME
+from nightdesk.services.settle_dependants import look_after
 from nightdesk.services.submit_task import wake
 from nightdesk.services.task_access import TRIES, keeps_changing, may_see, visible_task
 
@@ -27,7 +28,7 @@ def retry_task(task_id: str, *, key: ApiKey, ports: ApiPorts) -> Task:
         if task.status not in RETRYABLE:
             raise ConflictError("Only FAILED or CANCELLED tasks can be retried")
         try:
-            again = ports.tasks.start_new_run(task, now=ports.clock.now())
+            again = _begin(task, ports)
         except ConditionFailedError:
             begun = ports.tasks.get(task_id)
             if begun is None or begun.run != task.run + 1:
@@ -105,9 +106,32 @@ def _pages(
 
 def _retry(task: Task, ports: ApiPorts, *, wakes: bool) -> int:
     try:
-        again = ports.tasks.start_new_run(task, now=ports.clock.now())
+        again = _begin(task, ports)
     except ConditionFailedError:
         return 0  # deleted, or begun by somebody else
     if wakes:
         wake(again, ports)
     return 1
+
+
+def _begin(task: Task, ports: ApiPorts) -> Task:
+    """The new run. It waits for what it depends on, as the first one did; what has ended by now,
+    however it ended, a person has seen.
+
+    Raises:
+        ConditionFailedError: the task has changed since it was read.
+    """
+    awaits = _awaits_others(task.id, ports)
+    again = ports.tasks.start_new_run(task, now=ports.clock.now(), awaits=awaits)
+    if awaits:  # the last of them may have ended meanwhile, and found nobody waiting
+        look_after(task.id, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
+        again = ports.tasks.get(task.id) or again
+    return again
+
+
+def _awaits_others(task_id: str, ports: ApiPorts) -> bool:
+    origin = ports.tasks.get_origin(task_id)
+    if origin is None or not origin.depends_on:
+        return False
+    found = ports.tasks.view_for_claim(origin.depends_on).tasks.values()
+    return any(not dependency.status.is_terminal for dependency in found)

@@ -259,8 +259,8 @@ class DynamoTaskStore(TaskReads):
         self._commit_as_read(fill)
         return new
 
-    def start_new_run(self, task: Task, *, now: datetime) -> Task:
-        new = task.new_run(now)
+    def start_new_run(self, task: Task, *, now: datetime, awaits: bool = False) -> Task:
+        new = task.new_run(now, awaits=awaits)
         actions = changes(task, new, retention=self._retention)
         self._update_as_read(TaskItem(task.id), actions, as_read(task))
         return new
