@@ -34,7 +34,7 @@ def get_app(call: Call) -> Answer:
 def get_repository_installation(call: Call) -> Answer:
     """GET /repos/{owner}/{repo}/installation."""
     app = _app(call)
-    if call.repository.id not in app.repositories:
+    if call.repository.id not in app.repositories or not app.is_installed:
         raise not_found()
     owner = call.state.user(app.owner_login)
     base = f"{call.state.base_url}/app/installations/{app.installation_id}"
@@ -55,7 +55,7 @@ def get_repository_installation(call: Call) -> Answer:
         "updated_at": timestamp(app.created_at),
         "single_file_name": None,
         "suspended_by": None,
-        "suspended_at": None,
+        "suspended_at": timestamp(app.suspended_at) if app.suspended_at else None,
     }
     return Answer(body=shape)
 
@@ -67,8 +67,10 @@ def create_access_token(call: Call) -> Answer:
     more than the installation has is 422.
     """
     app = _app(call)
-    if call.number("installation_id") != app.installation_id:
+    if call.number("installation_id") != app.installation_id or not app.is_installed:
         raise not_found()
+    if app.suspended_at:
+        raise GithubError(403, "This installation has been suspended")
     fields = call.fields()
     chosen = _repositories(call, app, fields)
     permissions = _permissions(app, fields)

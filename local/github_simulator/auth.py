@@ -68,6 +68,8 @@ class App:
     public_key: str
     created_at: datetime
     events: list[str] = field(default_factory=list)
+    is_installed: bool = True
+    suspended_at: datetime | None = None
 
     @property
     def bot_login(self) -> str:

@@ -98,6 +98,25 @@ def add_app(wish: Wish) -> Any:
     return {"installation_id": app.installation_id, "bot_login": app.bot_login}
 
 
+def change_app(wish: Wish) -> Any:
+    """PATCH /apps/{app_id} {permissions?, repositories?, suspended?, installed?}.
+
+    `installed` false removes the installation and its tokens; true makes a new one.
+    """
+    app = wish.state.apps[int(wish.path["app_id"])]
+    app.permissions = dict(wish.fields.get("permissions", app.permissions))
+    app.repositories = wish.repository_ids() or app.repositories
+    if "suspended" in wish.fields:
+        app.suspended_at = wish.state.now() if wish.fields["suspended"] else None
+    if "installed" in wish.fields:
+        app.is_installed = bool(wish.fields["installed"])
+        app.installation_id = wish.state.next_id()
+        tokens = wish.state.tokens
+        for value in [value for value, token in tokens.items() if token.app_id == app.id]:
+            del tokens[value]
+    return {"installation_id": app.installation_id}
+
+
 def list_requests(wish: Wish) -> Any:
     """GET /requests?method=&path=&login=&after=: the log, oldest first; `path` is a substring."""
     query = wish.query
@@ -227,6 +246,7 @@ ACTIONS: tuple[tuple[str, str, Action], ...] = (
     ("POST", "/tokens", add_token),
     ("DELETE", "/tokens", remove_token),
     ("POST", "/apps", add_app),
+    ("PATCH", "/apps/{app_id}", change_app),
     ("GET", "/requests", list_requests),
     ("DELETE", "/requests", clear_requests),
     ("POST", "/faults", add_fault),

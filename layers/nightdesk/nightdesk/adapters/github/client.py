@@ -5,7 +5,7 @@ The token is given with each call and appears in no error, repr or log.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,6 +44,8 @@ _REDIRECTS = frozenset({301, 302, 307, 308})
 _WAIT_WITHOUT_ADVICE = timedelta(seconds=60)
 _MAX_WAIT = timedelta(hours=2)
 _MESSAGE_CHARACTERS = 200
+#: So much of a token in GitHub's message is too much; the rest of it may be guessed less easily.
+_PIECE_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,16 @@ class _Bearer(requests.auth.AuthBase):
 class GithubClient:
     """GitHub's REST API at `api_url` (https://api.github.com, or an Enterprise Server's)."""
 
-    def __init__(self, *, api_url: str, clock: Clock, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        clock: Clock,
+        timeouts: Timeouts | None = None,
+        renewed: Callable[[str], str] | None = None,
+    ) -> None:
+        """`renewed` answers another token for one that GitHub refused, "" when it has none."""
+        self._renewed = renewed
         self._api_url = api_url.rstrip("/")
         self._origin = _origin(urlsplit(self._api_url))
         self._clock = clock
@@ -118,7 +129,7 @@ class GithubClient:
         for _ in range(_MAX_REDIRECTS + 1):
             with self._send("GET", url, token, headers=headers, query=query) as response:
                 if response.status_code not in _REDIRECTS:
-                    return self._answer(response, token, moved=moved)
+                    return self._answer(response, moved=moved)
                 url, query, moved = self._redirected(response, url), None, True
             if not follow:
                 raise GithubNotFoundError(f"GitHub: GET {path}: it has moved")
@@ -135,7 +146,7 @@ class GithubClient:
         with self._send("POST", self._url(path), token, body=body) as response:
             if response.status_code in _REDIRECTS:
                 raise GithubNotFoundError(f"GitHub: POST {path}: it has moved")
-            return self._answer(response, token, moved=False)
+            return self._answer(response, moved=False)
 
     @contextmanager
     def download(self, path: str, *, token: str, max_bytes: int) -> Iterator[Iterator[bytes]]:
@@ -149,7 +160,7 @@ class GithubClient:
         for _ in range(_MAX_REDIRECTS + 1):
             with self._send("GET", url, sent, headers={"Accept": "*/*"}) as response:
                 if response.status_code not in _REDIRECTS:
-                    self._raise_for_status(response, token)
+                    self._raise_for_status(response)
                     yield self._chunks(response, max_bytes)
                     return
                 url = self._redirected(response, url)
@@ -176,14 +187,28 @@ class GithubClient:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Iterator[requests.Response]:
-        what = f"GitHub: {method} {urlsplit(url).path}"
+        request = requests.Request(method, url, headers=headers, params=query, json=body)
+        response = self._sent(request, token)
+        if response.status_code == 401 and token and self._renewed:  # noqa: PLR2004 - HTTP's own
+            # Refused before anything was done, so once more does no harm, whatever it is.
+            with response:
+                fresh = self._renewed(token)
+            if fresh:
+                response = self._sent(request, fresh)
         try:
-            response = self._session.request(
-                method,
-                url,
-                params=query,
-                json=body,
-                headers=headers,
+            yield response
+        finally:
+            response.close()
+
+    def _sent(self, request: requests.Request, token: str) -> requests.Response:
+        what = f"GitHub: {request.method} {urlsplit(request.url).path}"
+        try:
+            return self._session.request(
+                request.method,
+                request.url,
+                params=request.params,
+                json=request.json,
+                headers=request.headers,
                 auth=_Bearer(token),
                 timeout=(self._timeouts.connect, self._timeouts.read),
                 allow_redirects=False,
@@ -192,10 +217,6 @@ class GithubClient:
         except requests.RequestException as error:
             # The error's own text may hold the whole request: its name has to do.
             raise UnavailableError(f"{what}: {type(error).__name__}") from None
-        try:
-            yield response
-        finally:
-            response.close()
 
     def _redirected(self, response: requests.Response, url: str) -> str:
         location = response.headers.get("Location", "")
@@ -203,8 +224,8 @@ class GithubClient:
             raise UnavailableError(f"{_what(response)}: a redirect without an address")
         return urljoin(url, location)
 
-    def _answer(self, response: requests.Response, token: str, *, moved: bool) -> Answer:
-        self._raise_for_status(response, token)
+    def _answer(self, response: requests.Response, *, moved: bool) -> Answer:
+        self._raise_for_status(response)
         if response.status_code in {204, 304}:
             return Answer(status=response.status_code, headers=response.headers, moved=moved)
         body = self._body(response)
@@ -237,11 +258,11 @@ class GithubClient:
         except requests.RequestException as error:
             raise UnavailableError(f"{what}: {type(error).__name__}") from None
 
-    def _raise_for_status(self, response: requests.Response, token: str) -> None:
+    def _raise_for_status(self, response: requests.Response) -> None:
         status = response.status_code
         if status < 300 or status == 304:  # noqa: PLR2004 - HTTP's own numbers
             return
-        said, advice = self._message(response, token)
+        said, advice = self._message(response)
         what = f"{_what(response)}: {status} {said}".rstrip()
         if status in {403, 429}:
             wait = self._wait(response, limited=status == 429 or "rate-limit" in advice)  # noqa: PLR2004
@@ -263,7 +284,7 @@ class GithubClient:
             case _:
                 raise PermanentError(what)
 
-    def _message(self, response: requests.Response, token: str) -> tuple[str, str]:
+    def _message(self, response: requests.Response) -> tuple[str, str]:
         """GitHub's message for people, and the address of its documentation.
 
         The address is the only sign by which a secondary limit without `Retry-After` can be told
@@ -275,10 +296,10 @@ class GithubClient:
             return "", ""
         if not isinstance(data, dict):
             return "", ""
-        said = " ".join(str(data.get("message", "")).split())[:_MESSAGE_CHARACTERS]
-        if token:
-            said = said.replace(token, "***")
-        return said, str(data.get("documentation_url", ""))
+        said = " ".join(str(data.get("message", "")).split())
+        if _tells(said, response):
+            said = "(the answer repeats the credential)"
+        return said[:_MESSAGE_CHARACTERS], str(data.get("documentation_url", ""))
 
     def _wait(self, response: requests.Response, *, limited: bool) -> timedelta | None:
         """How long a limit wants us to wait; None when the answer is no limit at all."""
@@ -294,6 +315,13 @@ class GithubClient:
 
 def _what(response: requests.Response) -> str:
     return f"GitHub: {response.request.method} {urlsplit(response.request.url or '').path}"
+
+
+def _tells(text: str, response: requests.Response) -> bool:
+    """Whether the text repeats a piece of the token that was sent."""
+    token = str(response.request.headers.get("Authorization", "")).removeprefix("Bearer ")
+    ends = range(_PIECE_CHARACTERS, len(token) + 1)
+    return any(token[end - _PIECE_CHARACTERS : end] in text for end in ends)
 
 
 def _origin(address: SplitResult | Any) -> str:
