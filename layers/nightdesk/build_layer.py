@@ -26,7 +26,7 @@ LOCK = HERE.parent.parent / "locks" / "runtime.txt"
 
 #: Descriptions that are kept of botocore: the services that the code or botocore's credential
 #: providers call. `tests/template/` compares them with the clients that the package creates.
-SERVICES = ("bedrock-runtime", "dynamodb", "lambda", "s3", "sqs", "ssm", "sts")
+SERVICES = ("bedrock-runtime", "dynamodb", "lambda", "s3", "secretsmanager", "sqs", "ssm", "sts")
 #: Extension modules carry the platform in their file names, so one layer serves both architectures.
 LAMBDA_MACHINES = ("aarch64", "x86_64")
 #: Where the layer is mounted, hence the file names in tracebacks.

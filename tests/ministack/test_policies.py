@@ -13,6 +13,7 @@ from local.run import READ_TOKEN, WRITE_TOKEN, Nightdesk
 
 pytestmark = pytest.mark.ministack
 
+APP_KEY = "/nightdesk/github/app-private-key"
 Attempt = Callable[[Callable[[str], Any], Nightdesk], object]
 
 
@@ -69,6 +70,8 @@ def sending(client: Callable[[str], Any], nightdesk: Nightdesk) -> object:
 FORBIDDEN: dict[str, tuple[str, Attempt]] = {
     "executor reads the read token": ("ExecutorFunction", reading(READ_TOKEN)),
     "executor reads the write token": ("ExecutorFunction", reading(WRITE_TOKEN)),
+    "executor reads the App's key": ("ExecutorFunction", reading(APP_KEY)),
+    "api reads the App's key": ("ApiFunction", reading(APP_KEY)),
     "executor reads poll state": ("ExecutorFunction", getting("GithubTable", pk="a", sk="b")),
     "executor reads API keys": ("ExecutorFunction", getting("AccessTable", id="a")),
     "executor changes an origin": ("ExecutorFunction", putting("OriginsTable", taskId="a")),

@@ -28,7 +28,25 @@ POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 LAMBDA = {"AWS_LAMBDA_EXEC_WRAPPER", "AWS_LWA_INVOKE_MODE"}
 #: The executor reads what anyone may have written: it must hold nothing that GitHub accepts.
 UNTRUSTED_ROLE = "ExecutorRole"
-FORBIDDEN_TO_THE_UNTRUSTED = ("Github", "Access", "Webhook", "iam:", "sts:", "secretsmanager:")
+FORBIDDEN_TO_THE_UNTRUSTED = ("Github", "Access", "Webhook", "iam:", "sts:")
+#: Which role may read which secret, and so whose function may know its name. A new secret is a
+#: line here; whoever is not named reads none.
+_GITHUB_READ = {"GithubReadTokenParameter", "GithubAppPrivateKeyParameter"}
+SECRETS_OF_ROLES = {
+    "ExecutorRole": {"ModelApiKeyParameter"},
+    "GithubPollerRole": _GITHUB_READ,
+    "TokenBrokerRole": _GITHUB_READ,
+    "PublisherRole": {"GithubWriteTokenParameter", "GithubAppPrivateKeyParameter"},
+    "GithubWebhookRole": {
+        "GithubWebhookSecretParameter",
+        "GithubWebhookSecretPreviousParameter",
+    },
+}
+#: A secret by its own name and no other; Secrets Manager adds six characters of its own.
+SECRET = re.compile(
+    r"arn:\$\{AWS::Partition\}:(?:ssm:\$\{AWS::Region\}:\$\{AWS::AccountId\}:parameter\$\{(\w+)\}"
+    r"|secretsmanager:\$\{AWS::Region\}:\$\{AWS::AccountId\}:secret:\$\{(\w+)\}-\?{6})",
+)
 
 
 def queues_outlast_their_functions(stack: Stack) -> Iterator[str]:
@@ -194,7 +212,9 @@ def nothing_is_allowed_by_wildcard(stack: Stack) -> Iterator[str]:
             if "*" in action:
                 yield f"{statement.role}: action {action}"
         for resource in statement.resources:
-            if "*" in resource and resource not in WILDCARDS_THAT_AWS_DEMANDS:
+            if resource in WILDCARDS_THAT_AWS_DEMANDS or SECRET.fullmatch(resource):
+                continue
+            if "*" in resource or "?" in resource:
                 yield f"{statement.role}: resource {resource}"
 
 
@@ -223,6 +243,40 @@ def the_executor_reaches_no_secret_of_github(stack: Stack) -> Iterator[str]:
     for name, value in stack.variables("ExecutorFunction").items():
         if "GITHUB" in name and name != "GITHUB_API_URL":
             yield f"ExecutorFunction: {name}={value}"
+
+
+def secrets_are_read_by_those_who_use_them(stack: Stack) -> Iterator[str]:
+    """From either store, by name, and nobody else."""
+    readable: dict[str, set[str]] = {}
+    for statement in stack.statements():
+        if not any(action.startswith(("ssm:", "secretsmanager:")) for action in statement.actions):
+            continue
+        found = readable.setdefault(statement.role, set())
+        if set(statement.actions) != {"ssm:GetParameter", "secretsmanager:GetSecretValue"}:
+            yield f"{statement.role}: {statement.actions} instead of reading from either store"
+        for resource in statement.resources:
+            named = SECRET.fullmatch(resource)
+            if named is None:
+                yield f"{statement.role}: {resource} is no secret by its name"
+            else:
+                found.add(named[1] or named[2])
+    for role in sorted(readable.keys() | SECRETS_OF_ROLES.keys()):
+        for name in readable.get(role, set()) ^ SECRETS_OF_ROLES.get(role, set()):
+            yield f"{role}: {name} against SECRETS_OF_ROLES"
+
+
+def names_of_secrets_are_known_to_their_readers(stack: Stack) -> Iterator[str]:
+    for function, properties in stack.of_type("AWS::Lambda::Function").items():
+        known = {
+            value["Ref"]
+            for value in stack.variables(function).values()
+            if isinstance(value, Mapping) and str(value.get("Ref", "")).endswith("Parameter")
+        }
+        allowed = SECRETS_OF_ROLES.get(properties["Role"]["Fn::GetAtt"][0], set())
+        for name in known ^ allowed:
+            yield f"{function}: {name} is only {'a setting' if name in known else 'allowed'}"
+        if allowed and "SECRETS_STORE" not in stack.variables(function):
+            yield f"{function}: does not know in which store its secrets are"
 
 
 def tables_named_in_settings_are_allowed(stack: Stack) -> Iterator[str]:
@@ -323,8 +377,10 @@ def folders_and_functions_match(stack: Stack) -> Iterator[str]:
 def secrets_are_never_values(stack: Stack) -> Iterator[str]:
     """Only names of parameters travel through the stack."""
     for name, parameter in stack.parameters.items():
-        if re.search("token|secret|password|apikey", name, re.IGNORECASE):
+        if re.search("token|secret|password|apikey|privatekey", name, re.IGNORECASE):
             default = str(parameter.get("Default", ""))
+            if name == "SecretsStore":
+                continue
             if not name.endswith(("Parameter", "KmsKeyArn")) or not (
                 default == "" or default.startswith("/")
             ):
@@ -350,6 +406,8 @@ RULES: tuple[Rule, ...] = (
     roles_hold_written_policies_only,
     every_function_has_its_own_role,
     the_executor_reaches_no_secret_of_github,
+    secrets_are_read_by_those_who_use_them,
+    names_of_secrets_are_known_to_their_readers,
     tables_named_in_settings_are_allowed,
     invoked_functions_are_allowed,
     code_is_there_and_can_be_imported,

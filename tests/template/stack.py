@@ -104,8 +104,12 @@ class Stack:
 
 
 def _strings(value: Any) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value]
-    return tuple(_text(item) for item in values)
+    """Of a condition, both arms."""
+    if isinstance(value, Mapping) and "Fn::If" in value:
+        return tuple(text for arm in value["Fn::If"][1:] for text in _strings(arm))
+    if isinstance(value, list):
+        return tuple(text for item in value for text in _strings(item))
+    return (_text(value),)
 
 
 def _text(value: Any) -> str:

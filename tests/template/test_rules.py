@@ -60,6 +60,8 @@ WAKE_UP = "ExecutorFunction.Events.WakeUp.Properties"
 OUTBOX_ROW = "PublisherFunction.Events.OutboxRow.Properties"
 EACH_MINUTE = "SweeperFunction.Events.EachMinute.Properties"
 
+PARAMETER = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter"
+
 BREAKING = [
     (rules.queues_outlast_their_functions, setting("WakeUpQueue.VisibilityTimeout", 5399)),
     (rules.queues_outlast_their_functions, setting("WakeUpQueue.VisibilityTimeout", None)),
@@ -111,6 +113,10 @@ BREAKING = [
         allowing("ExecutorRole", "ssm:GetParameter", {"Fn::Sub": "arn:aws:ssm:::parameter/*"}),
     ),
     (
+        rules.nothing_is_allowed_by_wildcard,
+        allowing("ApiRole", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:queue-????"),
+    ),
+    (
         rules.roles_hold_written_policies_only,
         setting("ApiRole.ManagedPolicyArns", ["arn:aws:iam::aws:policy/AWSLambda_FullAccess"]),
     ),
@@ -138,6 +144,40 @@ BREAKING = [
             {"Ref": "GithubReadTokenParameter"},
         ),
     ),
+    *(
+        (rules.secrets_are_read_by_those_who_use_them, mutate)
+        for mutate in (
+            *(
+                allowing(role, "ssm:GetParameter", {"Fn::Sub": f"{PARAMETER}${{{name}}}"})
+                for role, name in (
+                    ("ExecutorRole", "GithubAppPrivateKeyParameter"),
+                    ("ApiRole", "GithubAppPrivateKeyParameter"),
+                    ("ApiRole", "ModelApiKeyParameter"),
+                    ("A2aRole", "GithubReadTokenParameter"),
+                    ("PublisherRole", "GithubReadTokenParameter"),
+                    ("TokenBrokerRole", "GithubWriteTokenParameter"),
+                    ("SweeperRole", "GithubWebhookSecretParameter"),
+                    ("GithubWebhookRole", "GithubAppPrivateKeyParameter"),
+                )
+            ),
+            allowing("ApiRole", "ssm:GetParameters", {"Fn::Sub": f"{PARAMETER}/nightdesk"}),
+            allowing("ApiRole", "ssm:GetParametersByPath", "arn:aws:ssm:x:1:parameter/nightdesk"),
+            allowing("ExecutorRole", "secretsmanager:GetSecretValue", "arn:aws:x"),
+        )
+    ),
+    *(
+        (rules.names_of_secrets_are_known_to_their_readers, mutate)
+        for mutate in (
+            setting("ExecutorFunction.Environment.Variables.SECRETS_STORE", None),
+            setting(
+                "PublisherFunction.Environment.Variables.GITHUB_APP_PRIVATE_KEY_PARAMETER", None
+            ),
+            setting(
+                "ApiFunction.Environment.Variables.GITHUB_APP_PRIVATE_KEY_PARAMETER",
+                {"Ref": "GithubAppPrivateKeyParameter"},
+            ),
+        )
+    ),
     (
         rules.tables_named_in_settings_are_allowed,
         setting("TokenBrokerFunction.Environment.Variables.LIMITS_TABLE", {"Ref": "LimitsTable"}),
@@ -160,6 +200,7 @@ BREAKING = [
     (rules.settings_are_allowed_by_the_code, parameter("RetentionDays", {"Default": 0})),
     (rules.folders_and_functions_match, setting("ApiFunction.CodeUri", "functions/sweeper")),
     (rules.secrets_are_never_values, parameter("GithubToken", {"Type": "String"})),
+    (rules.secrets_are_never_values, parameter("GithubAppPrivateKey", {"Type": "String"})),
     (rules.secrets_are_never_values, parameter("ModelApiKeyParameter", {"Default": "sk-1"})),
 ]
 

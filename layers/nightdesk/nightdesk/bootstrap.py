@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from nightdesk.a2a.app import A2aApp
     from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
     from nightdesk.adapters.github.client import GithubClient
+    from nightdesk.adapters.github.credentials.app_tokens import AppTokens
     from nightdesk.adapters.github.gate import GithubGateReader
-    from nightdesk.adapters.secrets import SsmSecrets
+    from nightdesk.adapters.secrets import Secrets
     from nightdesk.domain.dead_letters import DeadLetters
-    from nightdesk.domain.github_ports import WriteTokens
+    from nightdesk.domain.github_ports import RepositoryTokens, WriteTokens
     from nightdesk.domain.model import Model, ModelTier
     from nightdesk.domain.ports import PriceOf
     from nightdesk.services.answer_token import TokenBrokerPorts
@@ -248,13 +249,9 @@ def publisher() -> "PublisherPorts":
 
 @cache
 def token_broker() -> "TokenBrokerPorts":
-    from nightdesk.adapters.github.credentials.personal import PersonalReadToken
     from nightdesk.services.answer_token import TokenBrokerPorts
 
-    known, clock = settings(), SystemClock()
-    secrets = _secrets(clock)
-    tokens = PersonalReadToken(read=lambda: secrets.read(known.github_read_token_parameter))
-    return TokenBrokerPorts(tasks=_task_store(), tokens=tokens)
+    return TokenBrokerPorts(tasks=_task_store(), tokens=_read_tokens(SystemClock()))
 
 
 # Parts ----------------------------------------------------------------------------------------
@@ -286,9 +283,12 @@ def _specialists_dir() -> Path:
 
 
 def _github_client(clock: SystemClock) -> "GithubClient":
+    """With a GitHub App, a call whose token was refused is made once more with a new one."""
     from nightdesk.adapters.github.client import GithubClient
 
-    return GithubClient(api_url=settings().github_api_url, clock=clock)
+    app = _app_tokens()
+    renewed = app.renewed if app else None
+    return GithubClient(api_url=settings().github_api_url, clock=clock, renewed=renewed)
 
 
 def _impatient_github_client(clock: SystemClock) -> "GithubClient":
@@ -300,7 +300,7 @@ def _impatient_github_client(clock: SystemClock) -> "GithubClient":
 
 
 def _gate_reader(
-    client: "GithubClient", secrets: "SsmSecrets", clock: SystemClock
+    client: "GithubClient", secrets: "Secrets", clock: SystemClock
 ) -> "GithubGateReader":
     from nightdesk.adapters.github.gate import GithubGateReader
 
@@ -308,17 +308,50 @@ def _gate_reader(
     return GithubGateReader(client, token=lambda: secrets.read(name), clock=clock)
 
 
-def _secrets(clock: SystemClock) -> "SsmSecrets":
-    from nightdesk.adapters.secrets import SsmSecrets
+@cache
+def _app_tokens() -> "AppTokens | None":
+    """The tokens of the GitHub App, if this function is given one."""
+    known, clock = settings(), SystemClock()
+    if not known.github_app_id:
+        return None
+    from nightdesk.adapters.github.client import GithubClient
+    from nightdesk.adapters.github.credentials.app import GithubApp
+    from nightdesk.adapters.github.credentials.app_tokens import AppTokens
 
-    return SsmSecrets(clock=clock)
+    secrets = _secrets(clock)
+    app = GithubApp(
+        GithubClient(api_url=known.github_api_url, clock=clock),
+        app_id=known.github_app_id,
+        private_key=lambda: secrets.read(known.github_app_private_key_parameter),
+        clock=clock,
+    )
+    return AppTokens(app, clock=clock)
+
+
+def _read_tokens(clock: SystemClock) -> "RepositoryTokens":
+    if app := _app_tokens():
+        return app
+    from nightdesk.adapters.github.credentials.personal import PersonalReadToken
+
+    known, secrets = settings(), _secrets(clock)
+    return PersonalReadToken(read=lambda: secrets.read(known.github_read_token_parameter))
 
 
 def _write_tokens(client: "GithubClient", clock: SystemClock) -> "WriteTokens":
+    if app := _app_tokens():
+        return app
     from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
 
     known, secrets = settings(), _secrets(clock)
     return PersonalWriteToken(client, read=lambda: secrets.read(known.github_write_token_parameter))
+
+
+def _secrets(clock: SystemClock) -> "Secrets":
+    from nightdesk.adapters.secrets import SecretsManagerSecrets, SsmSecrets
+
+    if settings().secrets_store == "secretsmanager":
+        return SecretsManagerSecrets(clock=clock)
+    return SsmSecrets(clock=clock)
 
 
 def _prices() -> "PriceOf":

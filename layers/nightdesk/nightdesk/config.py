@@ -1,7 +1,8 @@
 """The settings of a function: its environment variables, read once and checked.
 
 A function gets only the variables that it needs (template.yaml); a missing one reads as "" and
-fails where it is used, by name. Secrets are never here: these are names of SSM parameters.
+fails where it is used, by name. Secrets are never here: these are their names in SSM or Secrets
+Manager.
 """
 
 import os
@@ -15,6 +16,7 @@ Value = TypeVar("Value")
 
 MODEL_PROVIDERS = ("auto", "bedrock", "anthropic", "openai", "offline")
 PROFILES = ("aws", "local")
+SECRETS_STORES = ("ssm", "secretsmanager")
 
 
 class SettingError(Exception):
@@ -58,6 +60,9 @@ class Settings:
     github_webhook_secret_previous_parameter: str
     github_read_token_parameter: str
     github_write_token_parameter: str
+    github_app_id: str
+    github_app_private_key_parameter: str
+    secrets_store: str
     model_provider: str
     model_api_key_parameter: str
     anthropic_base_url: str
@@ -154,6 +159,15 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         github_webhook_secret_previous_parameter=text("GITHUB_WEBHOOK_SECRET_PREVIOUS_PARAMETER"),
         github_read_token_parameter=text("GITHUB_READ_TOKEN_PARAMETER"),
         github_write_token_parameter=text("GITHUB_WRITE_TOKEN_PARAMETER"),
+        github_app_id=_parsed(
+            "GITHUB_APP_ID",
+            text("GITHUB_APP_ID"),
+            str,
+            "the App's number, or empty",
+            lambda value: not value or value.isdecimal(),
+        ),
+        github_app_private_key_parameter=text("GITHUB_APP_PRIVATE_KEY_PARAMETER"),
+        secrets_store=one_of("SECRETS_STORE", "ssm", SECRETS_STORES),
         model_provider=one_of("NIGHTDESK_MODEL_PROVIDER", "auto", MODEL_PROVIDERS),
         model_api_key_parameter=text("MODEL_API_KEY_PARAMETER"),
         anthropic_base_url=text("ANTHROPIC_BASE_URL"),

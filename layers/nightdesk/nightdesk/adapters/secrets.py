@@ -1,5 +1,8 @@
-"""Secrets in SSM SecureString parameters: read when needed, kept for a minute, never logged."""
+"""Secrets in SSM SecureStrings or in Secrets Manager: read when needed, kept for a minute, never
+logged. Errors name the secret and the kind of failure, nothing else.
+"""
 
+from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +15,7 @@ from nightdesk.domain.ports import Clock
 
 #: How long a rotated or revoked secret goes on being used.
 KEPT_FOR = timedelta(seconds=60)
+#: Throttles are repeated by the client, with its own waits; after that the caller decides.
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=3,
@@ -19,8 +23,11 @@ _CONFIG = Config(
 )
 
 
-class SsmSecrets:
-    """Reads parameters by name. The client is made on first use."""
+class Secrets(ABC):
+    """Reads secrets by name. The client is made on first use."""
+
+    _service: str
+    _missing: str
 
     def __init__(self, *, clock: Clock, region: str | None = None) -> None:
         self._clock = clock
@@ -29,14 +36,15 @@ class SsmSecrets:
         self._kept: dict[str, tuple[datetime, str]] = {}
 
     def __repr__(self) -> str:
-        return f"SsmSecrets({sorted(self._kept)})"
+        return f"{type(self).__name__}({sorted(self._kept)})"
 
     def read(self, name: str) -> str:
-        """The parameter's value; "" when it does not exist, or for no name.
+        """The secret's value; "" when it does not exist, or for no name.
+
+        That it does not exist is kept for a minute too, like any value.
 
         Raises:
-            UnavailableError: SSM refuses or does not answer. The message names the parameter and
-                the kind of failure, nothing else.
+            UnavailableError: AWS refuses or does not answer.
         """
         if not name:
             return ""
@@ -47,20 +55,51 @@ class SsmSecrets:
         self._kept[name] = now, value
         return value
 
+    @abstractmethod
+    def _connect(self, session: botocore.session.Session) -> Any: ...
+
+    @abstractmethod
+    def _ask(self, client: Any, name: str) -> str: ...
+
     def _read(self, name: str) -> str:
         try:
-            answer = self._ssm().get_parameter(Name=name, WithDecryption=True)
+            return self._ask(self._connected(), name).strip()
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            if code == "ParameterNotFound":
+            if code == self._missing:
                 return ""
-            raise UnavailableError(f"SSM parameter {name}: {code}") from None
+            raise UnavailableError(f"{self._service} {name}: {code}") from None
         except BotoCoreError as error:
-            raise UnavailableError(f"SSM parameter {name}: {type(error).__name__}") from None
-        return str(answer["Parameter"]["Value"]).strip()
+            raise UnavailableError(f"{self._service} {name}: {type(error).__name__}") from None
 
-    def _ssm(self) -> Any:
+    def _connected(self) -> Any:
         if self._client is None:
-            session = botocore.session.get_session()
-            self._client = session.create_client("ssm", region_name=self._region, config=_CONFIG)
+            self._client = self._connect(botocore.session.get_session())
         return self._client
+
+
+class SsmSecrets(Secrets):
+    """`Secrets` in SSM parameters, encrypted ones as a rule."""
+
+    _service = "ssm"
+    _missing = "ParameterNotFound"
+
+    def _connect(self, session: botocore.session.Session) -> Any:
+        return session.create_client("ssm", region_name=self._region, config=_CONFIG)
+
+    def _ask(self, client: Any, name: str) -> str:
+        answer = client.get_parameter(Name=name, WithDecryption=True)
+        return str(answer["Parameter"]["Value"])
+
+
+class SecretsManagerSecrets(Secrets):
+    """`Secrets` in Secrets Manager; one that holds bytes counts as empty."""
+
+    _service = "secretsmanager"
+    _missing = "ResourceNotFoundException"
+
+    def _connect(self, session: botocore.session.Session) -> Any:
+        return session.create_client("secretsmanager", region_name=self._region, config=_CONFIG)
+
+    def _ask(self, client: Any, name: str) -> str:
+        return str(client.get_secret_value(SecretId=name).get("SecretString", ""))
