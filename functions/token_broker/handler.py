@@ -1,7 +1,7 @@
 """Answer a read token for the repository of a running task.
 
-Trigger: invoked by the executors with {"taskId": "..."}. Refusals are answers ({"error": "..."}),
-failures are raised. The answer is never logged.
+Trigger: invoked by the executors with {"taskId": "..."}. Refusals, and what only a person can mend,
+are answers ({"error": "..."}); what may pass is raised. The answer is never logged.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from nightdesk import bootstrap
-from nightdesk.domain.errors import ForbiddenError
+from nightdesk.domain.errors import ForbiddenError, PermanentError
 from nightdesk.services.answer_token import answer_token
 
 logger = Logger()
@@ -25,6 +25,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         return {"error": "taskId is required"}
     try:
         return answer_token(task_id, bootstrap.token_broker())
-    except ForbiddenError as error:
+    except (ForbiddenError, PermanentError) as error:
         logger.warning("no token for task %s: %s", task_id, error)
         return {"error": str(error)}

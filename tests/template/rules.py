@@ -31,11 +31,10 @@ UNTRUSTED_ROLE = "ExecutorRole"
 FORBIDDEN_TO_THE_UNTRUSTED = ("Github", "Access", "Webhook", "iam:", "sts:")
 #: Which role may read which secret, and so whose function may know its name. A new secret is a
 #: line here; whoever is not named reads none.
-_GITHUB_READ = {"GithubReadTokenParameter", "GithubAppPrivateKeyParameter"}
 SECRETS_OF_ROLES = {
     "ExecutorRole": {"ModelApiKeyParameter"},
-    "GithubPollerRole": _GITHUB_READ,
-    "TokenBrokerRole": _GITHUB_READ,
+    "GithubPollerRole": {"GithubReadTokenParameter"},
+    "TokenBrokerRole": {"GithubReadTokenParameter", "GithubAppPrivateKeyParameter"},
     "PublisherRole": {"GithubWriteTokenParameter", "GithubAppPrivateKeyParameter"},
     "GithubWebhookRole": {
         "GithubWebhookSecretParameter",

@@ -24,7 +24,8 @@ def answer_token(task_id: str, ports: TokenBrokerPorts) -> dict[str, Any]:
 
     Raises:
         ForbiddenError: no such task, it does not run now, or it has no repository.
-        UnavailableError: the store or the parameter did not answer.
+        PermanentError: the GitHub App cannot give one; says what a person can do.
+        UnavailableError: the store, the parameter or GitHub did not answer.
     """
     task = ports.tasks.get(task_id)
     if task is None or task.status is not TaskStatus.RUNNING:

@@ -1,6 +1,6 @@
 """Sign as a GitHub App does: RS256, RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2.1).
 
-Own code instead of a library, for reasons that docs/decisions/0006 weighs. What is signed is always
+Own code instead of a library, for reasons that docs/decisions/0007 weighs. What is signed is always
 composed here and once in minutes; the operation is blinded, and its result is verified before it
 leaves, so that a miscalculation cannot give the key away.
 """
