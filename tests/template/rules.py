@@ -37,6 +37,7 @@ SECRETS_OF_ROLES = {
     "TokenBrokerRole": {"GithubReadTokenParameter", "GithubAppPrivateKeyParameter"},
     "PublisherRole": {"GithubWriteTokenParameter", "GithubAppPrivateKeyParameter"},
     "GithubWebhookRole": {
+        "GithubReadTokenParameter",
         "GithubWebhookSecretParameter",
         "GithubWebhookSecretPreviousParameter",
     },
