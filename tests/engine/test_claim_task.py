@@ -136,6 +136,29 @@ def test_a_slot_of_a_dead_executor_is_recovered_and_never_overwritten(world: Wor
 
 
 @pytest.mark.parametrize(
+    "wake_up", [("next", "m-3", 1), ("deadly", "m-1", 2)], ids=["another's", "its own"]
+)
+def test_who_waited_for_a_dead_executor_and_ended_its_task_starts_the_next_at_once(
+    wake_up: tuple[str, str, int], world: World
+) -> None:
+    add(world.tasks, "deadly", max_attempts=1)
+    world.claim("deadly", message_id="m-1")
+    world.clock.advance(10 * SECOND)
+    add(world.tasks, "slow", at=NOON + SECOND)
+    world.claim("slow", message_id="m-2")
+    add(world.tasks, "next", at=NOON + 2 * SECOND)
+    hint, message_id, receives = wake_up
+
+    claimed = world.claim(hint, message_id=message_id, receives=receives)
+
+    assert world.task("deadly").status is TaskStatus.FAILED
+    assert claimed is not None
+    assert claimed.task.id == "next"
+    assert sum(world.clock.slept, timedelta()) == 20 * SECOND
+    assert world.wake_ups.sent == []
+
+
+@pytest.mark.parametrize(
     ("change", "status", "code"),
     [
         ({"cancel_requested": True}, TaskStatus.CANCELLED, None),

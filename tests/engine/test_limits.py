@@ -69,6 +69,47 @@ def test_the_next_of_a_group_starts_when_the_first_ends(world: World) -> None:
     assert world.task("t-2").status is TaskStatus.COMPLETED
 
 
+@pytest.mark.parametrize("by", ["a wake-up", "the sweep"])
+def test_the_next_of_a_group_starts_when_the_first_is_given_up(by: str, world: World) -> None:
+    add(world.tasks, "t-1", group=GROUP, max_attempts=1)
+    add(world.tasks, "t-2", group=GROUP, at=NOON + SECOND)
+    world.claim("t-1", message_id="m-1")
+    assert world.claim("t-2", message_id="m-2") is None
+    assert world.task("t-2").held is Hold.GROUP
+    world.clock.advance(LEASE)
+
+    if by == "the sweep":
+        sweep(world.sweeper())
+    else:
+        claimed = world.claim("t-1", message_id="m-1", receives=2)
+        assert claimed is not None
+        assert claimed.task.id == "t-2"
+
+    assert world.task("t-1").status is TaskStatus.FAILED
+    assert world.task("t-2").held is None
+    assert "t-2" in [task_id for task_id, _ in world.wake_ups.sent]
+
+
+@pytest.mark.parametrize("by", ["a wake-up", "the sweep"])
+def test_dependants_of_a_task_that_is_given_up_are_settled_at_once(by: str, world: World) -> None:
+    task = add(world.tasks, "t-1", max_attempts=1)
+    waiting = a_task("t-2", held=Hold.DEPENDENCIES, run_after=NOON + HOLD_FOR)
+    origin = an_origin("t-2", depends_on=("t-1",))
+    assert world.tasks.create(waiting, origin, awaits=[task])
+    world.claim("t-1", message_id="m-1")
+    world.clock.advance(LEASE)
+
+    if by == "the sweep":
+        sweep(world.sweeper())
+    else:
+        assert world.claim("t-1", message_id="m-1", receives=2) is None
+
+    error = world.task("t-2").error
+    assert error is not None
+    assert error.code is ErrorCode.DEPENDENCY_FAILED
+    assert not world.task("t-1").has_dependants
+
+
 def test_a_group_whose_task_ends_while_another_is_being_held_is_not_stuck(world: World) -> None:
     add(world.tasks, "t-1", group=GROUP)
     add(world.tasks, "t-2", group=GROUP, at=NOON + SECOND)

@@ -22,6 +22,7 @@ from nightdesk.domain.recovery import end_of_expired, queue_error
 from nightdesk.domain.task import HOLD_FOR, ID_MAX, LEASE, Hold, Origin, Task, TaskStatus
 from nightdesk.services.concurrency_groups import supersede_older
 from nightdesk.services.engine_ports import ExecutorPorts
+from nightdesk.services.look_after_others import look_after_others
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +71,11 @@ def claim_next(wake_up: WakeUp, *, ports: ExecutorPorts, give_up_at: datetime) -
                 return claimed
         elif found.wait is None:
             return None
-        elif waited or ports.clock.now() + found.wait > give_up_at:
+        elif (waited and found.wait) or ports.clock.now() + found.wait > give_up_at:
             break
         else:
             ports.clock.sleep(min(found.wait, _LONGEST_WAIT))
-            waited = found.wait > timedelta(0)
+            waited = waited or found.wait > timedelta(0)
     ports.wake_ups.send(wake_up.task_id, delay=_FRESH_WAKE_UP_AFTER)
     return None
 
@@ -145,7 +146,11 @@ def _recover(slot: Slot, ports: ExecutorPorts) -> _Found:
         return _Found(wait=task.lease_until - now)
     if (end := end_of_expired(task, now)) is None:
         return _Found(_Choice(task, origin, slot, WorkspaceSettings()))
-    _unless_changed(lambda: ports.tasks.end_expired(task, end, now=now))
+    try:
+        ended = ports.tasks.end_expired(task, end, now=now)
+    except ConditionFailedError:
+        return _LOOK_AGAIN  # somebody else was faster
+    look_after_others(ended, tasks=ports.tasks, wake_ups=ports.wake_ups, clock=ports.clock)
     return _LOOK_AGAIN
 
 
