@@ -1,5 +1,6 @@
 """A session: the loop over its journal, what ends it, and what a crash leaves behind."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +26,7 @@ from nightdesk.domain.model import (
 )
 from nightdesk.domain.recovery import MAX_HOPS
 from nightdesk.domain.session import EntryKind
-from nightdesk.domain.task import LEASE, Limits, TaskStatus
+from nightdesk.domain.task import HEARTBEAT_AFTER, LEASE, Limits, Task, TaskStatus
 from nightdesk.services.run_session import run_session
 from tests.engine.examples import add, an_origin
 from tests.engine.world import ENRICHER, TARGET, World
@@ -434,6 +435,46 @@ def test_a_session_is_handed_over_and_goes_on_with_each_step_once(world: World) 
         EntryKind.TOOL,
         EntryKind.OUTPUT,
     ]
+
+
+def test_a_step_that_lasts_beyond_the_hand_over_keeps_its_lease(world: World) -> None:
+    world.submit(origin=ORIGIN)
+
+    def slow(request: ModelRequest, control: CallControl) -> ModelTurn:
+        world.clock.advance(20 * SECOND)
+        assert control._aborted.wait(timeout=5), "the watch did not cut the call"
+        world.clock.advance(40 * SECOND)
+        end = time.monotonic() + 5
+        while not world.task().has_live_lease(world.clock.now()) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert world.task().has_live_lease(world.clock.now()), "anybody could take the task over"
+        return calls(READ)
+
+    world.model.will(slow)
+    world.run(for_at_most=20 * SECOND)
+
+    task = world.task()
+    assert (task.status, task.hops, task.attempts) == (TaskStatus.PENDING, 1, 1)
+    assert kinds(world) == [EntryKind.TURN]
+
+
+def test_a_defect_in_the_watch_cuts_the_call_and_is_a_failed_attempt(world: World) -> None:
+    world.submit(origin=ORIGIN)
+
+    def broken(task: Task, *, lease_until: object) -> bool:
+        raise ValueError("a defect")
+
+    def hangs(request: ModelRequest, control: CallControl) -> ModelTurn:
+        world.clock.advance(HEARTBEAT_AFTER)
+        assert control._aborted.wait(timeout=5), "nobody watches the call any more"
+        raise CallAbortedError("cut")
+
+    world.tasks.heartbeat = broken  # type: ignore[method-assign]
+    world.model.will(hangs)
+    world.run()
+
+    assert (world.task().status, code(world)) == (TaskStatus.PENDING, ErrorCode.EXECUTION_ERROR)
+    assert all(slot.task_id is None for slot in world.tasks.slots())
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(1, TaskStatus.PENDING), (14, TaskStatus.FAILED)])

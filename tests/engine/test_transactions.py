@@ -66,6 +66,7 @@ def test_a_read_without_an_answer_is_unavailable(cause: Exception) -> None:
         "ProvisionedThroughputExceededException",
         "TransactionConflictException",
         "InternalServerError",
+        "503",  # what botocore makes of a 5xx whose body is not DynamoDB's
     ],
 )
 def test_what_may_pass_is_tried_again(code: str) -> None:

@@ -23,6 +23,7 @@ from nightdesk.domain.errors import (
     NightdeskError,
     PermanentError,
     StaleTaskError,
+    TransientError,
     UnavailableError,
 )
 from nightdesk.domain.model import CallControl
@@ -152,22 +153,39 @@ class HeldTask:
     # What the watch does ---------------------------------------------------------------------
 
     def look(self) -> None:
-        """Renew the lease if that is due, and note a reason to stop. Cuts the call if so."""
+        """Renew the lease if that is due, and note a reason to stop. Cuts the call if so.
+
+        Until a session that is to be handed over has left, its task stays ours: were the lease to
+        run out during its last step, that would be an attempt. After any other reason to stop the
+        lease is left to run out, so that a step that does not heed it cannot keep the slot.
+        """
         with self._lock:
-            if self._stop is not None:
-                return
             now = self._clock.now()
-            if is_past_deadline(self.task, now):
-                error = timeout_error(self.task)
-                self._must_stop(PermanentError(error.message, ErrorCode.TASK_TIMEOUT))
-            elif now >= self._hand_over_at:
-                self._must_stop(HandOverError("this invocation's time is nearly over"))
-            elif now - self._last_write >= HEARTBEAT_AFTER:
+            if self._stop is None:
+                self._find_reason_to_stop(now)
+            renews = self._stop is None or isinstance(self._stop, HandOverError)
+            if renews and now - self._last_write >= HEARTBEAT_AFTER:
                 self._heartbeat()
+
+    def _find_reason_to_stop(self, now: datetime) -> None:
+        if is_past_deadline(self.task, now):
+            error = timeout_error(self.task)
+            self._must_stop(PermanentError(error.message, ErrorCode.TASK_TIMEOUT))
+        elif now >= self._hand_over_at:
+            self._must_stop(HandOverError("this invocation's time is nearly over"))
 
     def _watch_until(self, ended: Event) -> None:
         while not ended.wait(_LOOK_EVERY_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:
+                # The last boundary of this thread. Without it nobody would renew the lease, and a
+                # call that hangs would be cut by nobody.
+                logger.exception("[BGWorker] watch of %s broke", self.task.id)
+                with self._lock:
+                    broke = f"{type(error).__name__} in the session's watch"
+                    self._must_stop(TransientError(broke))
+                return
 
     def _heartbeat(self) -> None:
         now = self._clock.now()

@@ -179,11 +179,16 @@ def _failed_items(error: PynamoDBException) -> tuple[Mapping[str, Any], ...]:
     return tuple(r.raw_item for r in reasons if r.code == "ConditionalCheckFailed" and r.raw_item)
 
 
+def _is_5xx(code: str) -> bool:
+    """Whether it is a bare status, as botocore tells a 5xx whose body is not DynamoDB's own."""
+    return code.isdecimal() and code.startswith("5")
+
+
 def _may_pass(error: PynamoDBException) -> bool:
     if isinstance(error, TransactWriteError) and error.cancellation_reasons:
         codes = {r.code for r in error.cancellation_reasons if r}
         return bool(codes) and codes <= _RETRYABLE
     if code := _response_code(error):
-        return code in _RETRYABLE
+        return code in _RETRYABLE or _is_5xx(code)
     # No answer at all: refused, cut or timed out.
     return isinstance(error.cause, BotoCoreError)
