@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,11 +30,13 @@ from tests.handlers import FakeContext
 from tests.ministack.mortal import (
     DEADLY_STEP,
     HAND_OVER_SECONDS,
-    INVOCATION_SECONDS,
+    LONG_SECONDS,
     MEMORY_MIB,
     POLL_SECONDS,
+    SHORT_SECONDS,
     Death,
     Ground,
+    Orders,
 )
 
 answer_wake_up.HAND_OVER_MARGIN = timedelta(seconds=HAND_OVER_SECONDS)
@@ -53,7 +54,7 @@ _EXIT_STATUS = 3
 # The host -------------------------------------------------------------------------------------
 
 
-def run_host(ground: Ground, ended: Event) -> None:
+def run_host(ground: Ground, orders: Orders) -> None:
     """Take messages one at a time, and fork an executor for each."""
     setup = _setup(ground)
     sqs = processes.begin(setup, f"host-{os.getpid()}")
@@ -61,7 +62,7 @@ def run_host(ground: Ground, ended: Event) -> None:
     queue_url = ground.environment["WAKE_UP_QUEUE_URL"]
     recorder.note("ready")
     parent = os.getppid()
-    while not ended.is_set() and os.getppid() == parent:
+    while not orders.ended.is_set() and os.getppid() == parent:
         answer = sqs.receive_message(
             QueueUrl=queue_url,
             MaxNumberOfMessages=1,
@@ -69,18 +70,21 @@ def run_host(ground: Ground, ended: Event) -> None:
             MessageSystemAttributeNames=["All"],
         )
         for message in answer.get("Messages", ()):
-            if _is_answered(message, setup, recorder):
+            seconds = SHORT_SECONDS if orders.hurried.is_set() else LONG_SECONDS
+            if _is_answered(message, seconds, setup, recorder):
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def _is_answered(message: Mapping[str, Any], setup: processes.Setup, recorder: Recorder) -> bool:
+def _is_answered(
+    message: Mapping[str, Any], seconds: float, setup: processes.Setup, recorder: Recorder
+) -> bool:
     """Fork an executor for the message; whether it said that the message is done with."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _execute(message, setup, writing)
+        _execute(message, seconds, setup, writing)
     os.close(writing)
-    killed_for, status = _watched(pid)
+    killed_for, status = _watched(pid, seconds)
     with os.fdopen(reading) as answer:
         said = answer.read()
     if said:
@@ -90,9 +94,9 @@ def _is_answered(message: Mapping[str, Any], setup: processes.Setup, recorder: R
     return False
 
 
-def _watched(pid: int) -> tuple[str, int]:
+def _watched(pid: int, seconds: float) -> tuple[str, int]:
     """Wait for the executor's end, or end it: what it was killed for ("" = nothing), its status."""
-    end = time.monotonic() + INVOCATION_SECONDS
+    end = time.monotonic() + seconds
     most = _resident_mib(pid) + MEMORY_MIB
     killed_for = ""
     while True:
@@ -133,13 +137,15 @@ def _setup(ground: Ground) -> processes.Setup:
 # The executor ---------------------------------------------------------------------------------
 
 
-def _execute(message: Mapping[str, Any], setup: processes.Setup, writing: int) -> NoReturn:
+def _execute(
+    message: Mapping[str, Any], seconds: float, setup: processes.Setup, writing: int
+) -> NoReturn:
     """The real handler, in a process that it does not leave by any other way."""
     try:
         recorder = Recorder(setup.records)
         ports = _deadly(processes.executor_ports(setup, recorder), recorder)
         bootstrap.executor = lambda: ports  # type: ignore[assignment]
-        context = FakeContext(int(INVOCATION_SECONDS * 1000))
+        context = FakeContext(int(seconds * 1000))
         failed = processes.EXECUTOR.lambda_handler(processes.event_of(message), context)
         os.write(writing, json.dumps(failed).encode())
     except BaseException:  # noqa: BLE001 - the host tells a failure by the answer that is missing

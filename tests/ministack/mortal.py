@@ -12,8 +12,9 @@ from enum import StrEnum
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-#: How long an invocation may take, and how long before that it hands its session over.
-INVOCATION_SECONDS, HAND_OVER_SECONDS = 5.0, 1.5
+#: How long an invocation may take, where that is what kills it, and where it is not; and how long
+#: before its end it hands its session over.
+SHORT_SECONDS, LONG_SECONDS, HAND_OVER_SECONDS = 8.0, 60.0, 2.5
 #: By how much an invocation may grow.
 MEMORY_MIB = 128
 #: How long a host waits for a message before it looks whether it is to end.
@@ -42,34 +43,44 @@ class Ground:
         return self.folder / "records.jsonl"
 
 
+@dataclass(frozen=True)
+class Orders:
+    """What the test tells the hosts while they run."""
+
+    ended: Event
+    #: Whether invocations are short from now on.
+    hurried: Event
+
+
 @contextmanager
-def hosts_running(ground: Ground, count: int) -> Iterator[None]:
+def hosts_running(ground: Ground, count: int) -> Iterator[Orders]:
     """`count` processes that each do what Lambda does for one executor, and a sweeper.
 
     When the block ends, each ends the invocation that it has, and then itself.
     """
     context = multiprocessing.get_context("spawn")
-    ended = context.Event()
-    hosts = [context.Process(target=_host, args=(ground, ended), daemon=True) for _ in range(count)]
+    orders = Orders(context.Event(), context.Event())
+    arguments = (ground, orders)
+    hosts = [context.Process(target=_host, args=arguments, daemon=True) for _ in range(count)]
     sweeper = context.Process(target=_sweeper, args=(ground,), daemon=True)
     for process in [*hosts, sweeper]:
         process.start()
     try:
-        yield
+        yield orders
     finally:
-        ended.set()
+        orders.ended.set()
         sweeper.kill()  # a sweep may be cut off at any point
         for process in [*hosts, sweeper]:
-            process.join(INVOCATION_SECONDS + 2 * POLL_SECONDS)
+            process.join(SHORT_SECONDS + 2 * POLL_SECONDS)
             process.kill()
             process.join()
 
 
-def _host(ground: Ground, ended: Event) -> None:
+def _host(ground: Ground, orders: Orders) -> None:
     import bench.kill.short_lease  # noqa: F401, PLC0415 - before anything that takes the clocks
     from tests.ministack.lambda_host import run_host  # noqa: PLC0415 - after the lease
 
-    run_host(ground, ended)
+    run_host(ground, orders)
 
 
 def _sweeper(ground: Ground) -> None:
