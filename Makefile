@@ -15,7 +15,7 @@ endif
 export SAM_CLI_TELEMETRY := 0
 UV := .venv-uv/bin/uv
 
-.PHONY: help setup run demo test check prove bench build key clean python git environments
+.PHONY: help setup run demo test check prove bench build openapi key clean python git environments
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -66,6 +66,9 @@ demo: git .venv-run/.done .venv-cloud/.done ## The same, then end. REPO=<git rep
 key: .venv-run/.done ## Make an API key (WORKSPACE= AGENTS= OPERATIONS= RATE=), LIST=1, ROTATE=<id> (GRACE=) or REVOKE=<id>; STACK=<name> on AWS.
 	@PYTHONPATH=layers/nightdesk .venv-run/bin/python -m local.key $(if $(STACK),--stack "$(STACK)") $(if $(WORKSPACE),--workspace "$(WORKSPACE)") \
 	  $(if $(REVOKE),revoke "$(REVOKE)",$(if $(ROTATE),rotate "$(ROTATE)" $(if $(GRACE),--grace "$(GRACE)"),$(if $(LIST),list,create $(if $(RATE),--rate "$(RATE)") $(if $(AGENTS),--agents "$(AGENTS)") $(if $(OPERATIONS),--operations "$(OPERATIONS)"))))
+
+openapi: .venv/.done ## Make functions/api/openapi.json and docs.html of the API's routes and types.
+	@PYTHONPATH=layers/nightdesk .venv/bin/python -m local.openapi
 
 build: .venv-sam/.done .venv-uv/.done ## Build for AWS (sam build); then `sam deploy --guided`.
 	@PATH="$(LAMBDA_PATH)" UV="$(CURDIR)/$(UV)" .venv-sam/bin/sam build

@@ -336,6 +336,17 @@ class Health(TypedDict):
     timestamp: str
 
 
+class Document(TypedDict):
+    """An OpenAPI document."""
+
+    openapi: str
+    info: Mapping[str, Any]
+    servers: list[Mapping[str, Any]]
+    security: list[Mapping[str, Any]]
+    paths: Mapping[str, Any]
+    components: Mapping[str, Any]
+
+
 class ErrorDetails(TypedDict):
     """`field` names what was refused; the log has `requestId`."""
 

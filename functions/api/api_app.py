@@ -36,7 +36,7 @@ from api_requests import (
     required,
     seconds,
 )
-from api_router import Answer, Router
+from api_router import Answer, Page, Router
 from api_routes import ROUTES, Route
 from aws_lambda_powertools.logging import Logger
 from msgspec import UNSET
@@ -99,7 +99,7 @@ class Api:
             request.expect(
                 query=route.query, bodies=route.bodies, may_lack_body=route.may_lack_body
             )
-            answer: Answer = getattr(self, f"_{route.name}")(request, **found.parts)
+            answer: Answer | Page = getattr(self, f"_{route.name}")(request, **found.parts)
             assert answer.status in route.answers, f"{route}: {answer.status} is not documented"
         except Exception as error:  # noqa: BLE001 - the last one to catch it
             answer = _failure(error, context)
@@ -384,6 +384,13 @@ class Api:
             s for s in listed["specialists"] if request.key.covers_agent(s["id"])
         ]
         return Answer(HTTPStatus.OK, listed)
+
+    def _document(self, request: Request) -> Page:  # noqa: ARG002
+        return Page("openapi.json", "application/json")
+
+    def _docs(self, request: Request) -> Page:  # noqa: ARG002
+        """A page without scripts; its one style sheet is part of it."""
+        return Page("docs.html", "text/html; charset=utf-8")
 
     def _health(self, request: Request) -> Answer:  # noqa: ARG002
         """Open to everybody and asks nobody: it says that the function runs, and no more."""

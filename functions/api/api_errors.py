@@ -60,7 +60,7 @@ class ErrorAnswer:
 
 
 #: The first class that fits decides, so the special ones come first.
-_ANSWERS: tuple[tuple[type[NightdeskError], ErrorAnswer], ...] = (
+ANSWERS: tuple[tuple[type[NightdeskError], ErrorAnswer], ...] = (
     (MalformedJsonError, ErrorAnswer(HTTPStatus.BAD_REQUEST, "INVALID_JSON")),
     (InvalidInputError, ErrorAnswer(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR")),
     (NotAuthenticatedError, ErrorAnswer(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED")),
@@ -113,7 +113,7 @@ INTERNAL = ErrorAnswer(
 
 def answer_to(error: NightdeskError) -> ErrorAnswer:
     """How to answer this error; one that nobody expects here is ours."""
-    for kind, answer in _ANSWERS:
+    for kind, answer in ANSWERS:
         if isinstance(error, kind):
             return answer
     return INTERNAL

@@ -7,13 +7,11 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
-from api_requests import required, shown
+from api_requests import CURSOR_MAX, required, shown
 
 from nightdesk.domain.errors import InvalidInputError
 from nightdesk.domain.task import TaskStatus
 from nightdesk.services.list_tasks import LIMIT_DEFAULT, LIMIT_MAX, LIMIT_MIN
-
-CURSOR_MAX = 2_000
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

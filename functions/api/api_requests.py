@@ -12,15 +12,34 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_or
 import msgspec
 from api_errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
 
-from nightdesk.domain.api_key import ApiKey, Operation
+from nightdesk.domain.api_key import DESCRIPTION_MAX, ApiKey, Operation
 from nightdesk.domain.errors import InvalidInputError
+from nightdesk.domain.rate_limit import PER_MINUTE_MAX, PER_MINUTE_MIN
 from nightdesk.domain.specialist import OnConflict
-from nightdesk.domain.task import OnDependencyFailure, Priority, TaskStatus, TriggerSource
+from nightdesk.domain.task import (
+    DEPENDENCIES_MAX,
+    GROUP_MAX,
+    MAX_ATTEMPTS_DEFAULT,
+    MAX_ATTEMPTS_MAX,
+    MAX_ATTEMPTS_MIN,
+    MESSAGE_MAX,
+    PROMPT_MAX,
+    TIMEOUT_MS_MAX,
+    TIMEOUT_MS_MIN,
+    TITLE_MAX,
+    OnDependencyFailure,
+    Priority,
+    TaskStatus,
+    TriggerSource,
+)
+from nightdesk.services.manage_keys import AGENTS_MAX, GRACE_DEFAULT, GRACE_MAX
+from nightdesk.services.manage_workspace import COST_USD_PER_DAY_MAX, TASKS_PER_DAY_MAX
 from nightdesk.services.message_task import MessageAction
-from nightdesk.services.submit_task import IDEMPOTENCY_KEY_MAX
+from nightdesk.services.submit_task import IDEMPOTENCY_KEY_MAX, TRIGGERED_BY_MAX
 
 #: The largest body: a prompt of 100,000 characters fits however it is written, but for rarities.
 BODY_MAX = 1_048_576
+CURSOR_MAX = 2_000
 _SHOWN = 60
 
 _IDEMPOTENCY_KEY = re.compile(rf"[\x20-\x7e]{{1,{IDEMPOTENCY_KEY_MAX}}}")
@@ -29,16 +48,41 @@ _JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
+def _text(longest: int) -> dict[str, Any]:
+    """Not blank, and not too long."""
+    return {"minLength": 1, "maxLength": longest, "pattern": r"\S"}
+
+
 class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """A JSON body. Absent and null mean the same, so every field may be None.
 
     Only in WorkspaceBody null takes a bound away, and absent leaves it.
     """
 
+    #: What the services demand, for the OpenAPI document: fields, and bounds by field.
+    required: ClassVar[tuple[str, ...]] = ()
+    bounds: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
 
 class CreateBody(Body):
-    """POST /api/background-tasks."""
+    """A new task."""
 
+    required: ClassVar = ("prompt", "agentId", "workspaceId")
+    bounds: ClassVar = {
+        "prompt": _text(PROMPT_MAX),
+        "agentId": {"minLength": 1},
+        "workspaceId": {"minLength": 1},
+        "title": {"maxLength": TITLE_MAX},
+        "triggeredBy": {"maxLength": TRIGGERED_BY_MAX},
+        "maxAttempts": {
+            "minimum": MAX_ATTEMPTS_MIN,
+            "maximum": MAX_ATTEMPTS_MAX,
+            "default": MAX_ATTEMPTS_DEFAULT,
+        },
+        "timeoutMs": {"minimum": TIMEOUT_MS_MIN, "maximum": TIMEOUT_MS_MAX},
+        "dependsOn": {"maxItems": DEPENDENCIES_MAX},
+        "concurrencyGroup": {"minLength": 1, "maxLength": GROUP_MAX},
+    }
     prompt: str | None = None
     agent_id: str | None = None
     workspace_id: str | None = None
@@ -57,8 +101,14 @@ class CreateBody(Body):
 
 
 class BulkBody(Body):
-    """POST /api/background-tasks with "action": "deleteByStatus" or "retryByStatus"."""
+    """What to delete or retry: `action` is deleteByStatus or retryByStatus."""
 
+    required: ClassVar = ("action", "status", "workspaceId")
+    bounds: ClassVar = {
+        "action": {"enum": ["deleteByStatus", "retryByStatus"]},
+        "workspaceId": {"minLength": 1},
+        "cursor": {"maxLength": CURSOR_MAX},
+    }
     action: str | None = None
     status: TaskStatus | None = None
     workspace_id: str | None = None
@@ -67,8 +117,13 @@ class BulkBody(Body):
 
 
 class EditBody(Body):
-    """PATCH /api/background-tasks/{id}."""
+    """What to change of a task."""
 
+    bounds: ClassVar = {
+        "title": {"maxLength": TITLE_MAX},
+        "prompt": _text(PROMPT_MAX),
+        "agentId": {"minLength": 1},
+    }
     title: str | None = None
     prompt: str | None = None
     agent_id: str | None = None
@@ -76,23 +131,34 @@ class EditBody(Body):
 
 
 class MessageBody(Body):
-    """POST /api/background-tasks/{id}/messages."""
+    """A message, or a decision. `text` is required unless `action` is approve."""
 
+    bounds: ClassVar = {"text": {"maxLength": MESSAGE_MAX}}
     action: MessageAction | None = None
     text: str | None = None
 
 
 class WorkspaceBody(Body):
-    """PATCH /api/workspaces/{id}."""
+    """What to change of a workspace; null takes a bound away."""
 
+    bounds: ClassVar = {
+        "tasksPerDay": {"minimum": 1, "maximum": TASKS_PER_DAY_MAX},
+        "costUsdPerDay": {"exclusiveMinimum": 0, "maximum": COST_USD_PER_DAY_MAX},
+    }
     paused: bool | msgspec.UnsetType = msgspec.UNSET
     tasks_per_day: int | msgspec.UnsetType | None = msgspec.UNSET
     cost_usd_per_day: float | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class KeyBody(Body):
-    """POST /api/keys."""
+    """A new key. Left out: the specialists and the workspace of the key that asks."""
 
+    bounds: ClassVar = {
+        "agents": {"maxItems": AGENTS_MAX},
+        "operations": {"minItems": 1},
+        "description": {"maxLength": DESCRIPTION_MAX},
+        "requestsPerMinute": {"minimum": PER_MINUTE_MIN, "maximum": PER_MINUTE_MAX},
+    }
     workspace_id: str | None = None
     agents: list[str] | None = None
     operations: list[Operation] | None = None
@@ -101,8 +167,15 @@ class KeyBody(Body):
 
 
 class RotateBody(Body):
-    """POST /api/keys/{id}/rotate."""
+    """How long the secret before is accepted."""
 
+    bounds: ClassVar = {
+        "graceSeconds": {
+            "minimum": 0,
+            "maximum": GRACE_MAX // timedelta(seconds=1),
+            "default": GRACE_DEFAULT // timedelta(seconds=1),
+        }
+    }
     grace_seconds: int | None = None
 
 

@@ -5,7 +5,7 @@ Whoever adds a route adds a row here, a method to `Api` (api_app), a line to doc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import api_answers as answers
@@ -52,7 +52,9 @@ class Route:
     errors: tuple[int, ...] = ()
     #: Whether it takes an Idempotency-Key.
     is_idempotent_by_key: bool = False
-    tag: str = field(default="Tasks")
+    #: Of its successes.
+    media_type: str = "application/json"
+    tag: str = "Tasks"
 
     @property
     def error_statuses(self) -> tuple[int, ...]:
@@ -80,6 +82,25 @@ ROUTES = (
         summary="Whether the function runs",
         operation=None,
         answers={200: answers.Health},
+        tag="Service",
+    ),
+    Route(
+        method="GET",
+        path="/api/openapi.json",
+        name="document",
+        summary="This document",
+        operation=None,
+        answers={200: answers.Document},
+        tag="Service",
+    ),
+    Route(
+        method="GET",
+        path="/api/docs",
+        name="docs",
+        summary="This document, for people",
+        operation=None,
+        answers={200: str},
+        media_type="text/html",
         tag="Service",
     ),
     Route(

@@ -26,6 +26,7 @@ from tests.fakes.functions import FakeFunctions
 from tests.fakes.specialists import FakeSpecialists
 from tests.fakes.task_store import FakeTaskStore
 from tests.fakes.wake_ups import FakeWakeUps
+from tests.openapi.judge import judge
 
 WORKSPACE = "team"
 AGENT = "developer"
@@ -131,7 +132,9 @@ class World:
             sent.setdefault("content-type", "application/json")
         event = event_of(method, path, query=query, headers=sent, body=text)
         event["rawQueryString"] = urlencode(query or {})
-        return answered(self.app(event))
+        answer = answered(self.app(event))
+        judge(method, path, answer.status, answer.headers, answer.text)
+        return answer
 
     def rpc(self, method: str, params: Any = None, **options: Any) -> dict[str, Any]:
         """The JSON-RPC answer; `path` is another agent's."""

@@ -18,6 +18,7 @@ from tests.fakes.functions import FakeFunctions
 from tests.fakes.specialists import FakeSpecialists
 from tests.fakes.task_store import FakeTaskStore
 from tests.fakes.wake_ups import FakeWakeUps
+from tests.openapi.judge import judge
 
 WORKSPACE = "team"
 TASKS = "/api/background-tasks"
@@ -114,6 +115,8 @@ class Caller:
     functions: FakeFunctions = field(default_factory=FakeFunctions)
     clock: FakeClock = field(default_factory=FakeClock)
     dice: FakeDice = field(default_factory=FakeDice)
+    #: Whether every answer is held against the OpenAPI document.
+    is_judged: bool = True
     #: The store that the API uses instead of `tasks`, when a test needs one that misbehaves.
     store: TaskStore | None = None
 
@@ -173,7 +176,10 @@ class Caller:
         if text is not None and "content-type" not in names:
             sent["content-type"] = "application/json"
         event = event_of(method, path, query=query, headers=sent, body=text, is_base64=is_base64)
-        return answered(self.app(event, Context()))
+        answer = answered(self.app(event, Context()))
+        if self.is_judged:
+            judge(method, path, answer.status, answer.headers, answer.text)
+        return answer
 
     def create(self, **fields: Any) -> Answered:
         """Ask for a task; a field None is left out."""

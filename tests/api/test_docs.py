@@ -28,7 +28,7 @@ def test_every_error_code_is_documented() -> None:
     text = (DOCS / "api.md").read_text()
     errors = module("api_errors")
 
-    for code in [errors.INTERNAL.code, *(answer.code for _, answer in errors._ANSWERS)]:
+    for code in [errors.INTERNAL.code, *(answer.code for _, answer in errors.ANSWERS)]:
         assert f"`{code}`" in text
 
 

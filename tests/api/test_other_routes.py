@@ -35,6 +35,17 @@ CHECKED = {
     "results": [],
 }
 
+STATUS = {
+    "ok": True,
+    "enabled": True,
+    "isRunning": False,
+    "intervalSeconds": 60,
+    "lastCheckedAt": "2026-11-21T12:00:00.000Z",
+    "lastEventIds": {"o/r": "7", "o/s": None},
+    "repositories": [],
+    "malformed": [],
+}
+
 
 def test_health_needs_no_key_and_asks_no_store(api: Caller) -> None:
     before = api.access.calls
@@ -135,13 +146,17 @@ def test_processing_sweeps_before_it_answers(api: Caller) -> None:
     assert api.functions.invoked == [("sweeper", {"action": "sweep"})]
 
 
-@pytest.mark.parametrize(("method", "action"), [("GET", "status"), ("POST", "check")])
-def test_the_pollers_answer_is_passed_on(api: Caller, method: str, action: str) -> None:
-    api.functions.answers["poller"] = CHECKED
+@pytest.mark.parametrize(
+    ("method", "action", "said"), [("GET", "status", STATUS), ("POST", "check", CHECKED)]
+)
+def test_the_pollers_answer_is_passed_on(
+    api: Caller, method: str, action: str, said: dict[str, Any]
+) -> None:
+    api.functions.answers["poller"] = said
 
     answer = api.call(method, "/api/polling/check")
 
-    assert (answer.status, answer.json) == (200, CHECKED)
+    assert (answer.status, answer.json) == (200, said)
     assert api.functions.invoked == [("poller", {"action": action})]
 
 

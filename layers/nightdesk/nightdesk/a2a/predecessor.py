@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import cast
 
 from a2a.utils.errors import TaskNotCancelableError
 
@@ -20,6 +20,17 @@ from nightdesk.a2a.errors import RETRY_AFTER, AgentDisabledError, AgentNotFoundE
 from nightdesk.a2a.gateway import BodyTooLargeError, HttpAnswer, HttpRequest, NotJsonError
 from nightdesk.a2a.operations import BLOCKING_WAIT, Call, Operations
 from nightdesk.a2a.predecessor_input import Given, ValidationError, given_message, given_task
+from nightdesk.a2a.predecessor_shapes import (
+    OldAccepted,
+    OldCancelled,
+    OldError,
+    OldList,
+    OldMessageFailed,
+    OldResponse,
+    OldStatus,
+    OldSummary,
+    OldTask,
+)
 from nightdesk.domain import errors
 from nightdesk.domain.api_key import Operation
 from nightdesk.domain.conversations import SentTask
@@ -33,7 +44,7 @@ from nightdesk.services.wait_for_task import wait_for_task
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 100
 #: Its words for our states. It knows no waiting: what waits is at work, and says for what.
-STATUS_WORDS = {
+STATUS_WORDS: Mapping[TaskStatus, OldStatus] = {
     TaskStatus.PENDING: "pending",
     TaskStatus.RUNNING: "running",
     TaskStatus.WAITING: "running",
@@ -108,12 +119,12 @@ class Predecessor:
             case TaskStatus.COMPLETED:
                 return self._response(task, sent.conversation, api.clock.now() - begun)
             case TaskStatus.FAILED | TaskStatus.CANCELLED:
-                body = {
+                failed: OldMessageFailed = {
                     "error": "Failed to process message",
                     "code": "MESSAGE_PROCESSING_ERROR",
                     **_shown(task),
                 }
-                return HttpAnswer(HTTPStatus.INTERNAL_SERVER_ERROR.value, body)
+                return HttpAnswer(HTTPStatus.INTERNAL_SERVER_ERROR.value, failed)
             case _:
                 return _accepted(task, call)
 
@@ -125,7 +136,7 @@ class Predecessor:
 
     def _response(self, task: Task, sent: SentTask, took: timedelta) -> HttpAnswer:
         output = view_of(task, self.operations.ports.api.tasks).output
-        body = {
+        body: OldResponse = {
             "response": output["result"] if output else "No response generated",
             "sessionId": sent.context_id,
             "metadata": {
@@ -157,7 +168,7 @@ class Predecessor:
         call.key.demand(Operation.READ)
         task = self.operations.visible(task_id, call)
         output = view_of(task, self.operations.ports.api.tasks).output
-        body = _shown(task)
+        body = cast("OldTask", _shown(task))
         if output is not None:
             body["output"] = {
                 "result": output["result"],
@@ -169,10 +180,13 @@ class Predecessor:
         call.key.demand(Operation.WRITE)
         self.operations.visible(task_id, call)
         task = self.operations.stop(task_id, call.key)
-        body = {"taskId": task.id, "status": STATUS_WORDS[task.status]}
-        if task.status is TaskStatus.CANCELLED:
-            return HttpAnswer(200, {**body, "message": "Task canceled successfully"})
-        return HttpAnswer(202, {**body, "message": "The task is being stopped"})
+        is_over = task.status is TaskStatus.CANCELLED
+        body: OldCancelled = {
+            "taskId": task.id,
+            "status": STATUS_WORDS[task.status],
+            "message": "Task canceled successfully" if is_over else "The task is being stopped",
+        }
+        return HttpAnswer(200 if is_over else 202, body)
 
     def _list(self, request: HttpRequest, call: Call) -> HttpAnswer:
         query = request.query
@@ -191,7 +205,7 @@ class Predecessor:
             )
         except errors.InvalidInputError as error:
             raise ValidationError(("cursor", str(error))) from error
-        body: dict[str, Any] = {
+        body: OldList = {
             "tasks": [_shown(listed.task) for listed in page.tasks],
             "total": page.total,
         }
@@ -219,7 +233,7 @@ def _limit(text: str | None) -> int:
 
 
 def _accepted(task: Task, call: Call) -> HttpAnswer:
-    body = {
+    body: OldAccepted = {
         "taskId": task.id,
         "status": STATUS_WORDS[task.status],
         "checkUrl": f"/a2a/{call.agent_id}/tasks/{task.id}",
@@ -227,9 +241,9 @@ def _accepted(task: Task, call: Call) -> HttpAnswer:
     return HttpAnswer(HTTPStatus.ACCEPTED.value, body)
 
 
-def _shown(task: Task) -> dict[str, Any]:
+def _shown(task: Task) -> OldSummary:
     """The task without its output. There is no `percentComplete`: nobody could know it."""
-    body: dict[str, Any] = {
+    body: OldSummary = {
         "taskId": task.id,
         "status": STATUS_WORDS[task.status],
         "createdAt": _instant(task.created_at),
@@ -245,7 +259,7 @@ def _shown(task: Task) -> dict[str, Any]:
     if task.completed_at is not None:
         body["completedAt"] = _instant(task.completed_at)
     if task.error is not None:
-        body["errorDetails"] = {"message": task.error.message, "code": task.error.code.value}
+        body["errorDetails"] = {"message": task.error.message, "code": task.error.code}
     if task.status in (TaskStatus.RUNNING, TaskStatus.WAITING):
         body["progress"] = {"currentStep": _step(task), "toolCallCount": task.tool_call_count}
     return body
@@ -290,7 +304,7 @@ def failure(error: Exception, request: HttpRequest) -> HttpAnswer | None:
         return _rate_limited(error)
     for kind, status, code in _ANSWERS:
         if isinstance(error, kind):
-            body: dict[str, Any] = {"error": str(error), "code": code}
+            body: OldError = {"error": str(error), "code": code}
             if code == "UNAVAILABLE":
                 body["error"] = "A service that is needed does not answer; try again"
             if isinstance(error, ValidationError):
@@ -316,7 +330,7 @@ def defect(request: HttpRequest) -> HttpAnswer:
 
 
 def _rate_limited(error: RateLimitedError) -> HttpAnswer:
-    body = {
+    body: OldError = {
         "error": str(error),
         "code": "RATE_LIMIT_EXCEEDED",
         "retryAfter": error.quota.seconds_left,
