@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -299,3 +299,46 @@ def test_a_delayed_task_may_wait_longer_than_the_queue_timeout(world: World) -> 
     task = world.task()
     assert (task.status, task.queued_at) == (TaskStatus.PENDING, world.clock.now())
     assert replace(task, queued_at=None).run_after is None
+
+
+@pytest.mark.parametrize("failure", [UnavailableError("throttled"), ValueError("a strange row")])
+def test_a_task_that_cannot_be_looked_after_holds_up_no_other(
+    world: World, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    for task_id in ("t-1", "t-2", "t-3"):
+        add(world.tasks, task_id, run_after=NOON + SECOND)
+    release = world.tasks.make_runnable
+
+    def breaks_one(task: Task, *, now: datetime) -> None:
+        if task.id == "t-2":
+            raise failure
+        release(task, now=now)
+
+    world.tasks.make_runnable = breaks_one  # type: ignore[method-assign]
+    world.clock.advance(timedelta(seconds=2))
+
+    report = sweep(world.sweeper())
+
+    assert (report.released, world.task("t-1").run_after, world.task("t-3").run_after) == (
+        2,
+        None,
+        None,
+    )
+    assert "sweep of task t-2 broke" in caplog.text
+
+
+def test_a_store_that_does_not_answer_ends_the_sweep(world: World) -> None:
+    for number in range(20):
+        add(world.tasks, f"t-{number}", run_after=NOON + SECOND)
+    tried: list[str] = []
+
+    def breaks(task: Task, *, now: datetime) -> None:
+        tried.append(f"{task.id} at {now}")
+        raise UnavailableError("throttled")
+
+    world.tasks.make_runnable = breaks  # type: ignore[method-assign]
+    world.clock.advance(timedelta(seconds=2))
+
+    with pytest.raises(UnavailableError):
+        sweep(world.sweeper())
+    assert len(tried) == 5

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -475,6 +475,32 @@ def test_a_defect_in_the_watch_cuts_the_call_and_is_a_failed_attempt(world: Worl
 
     assert (world.task().status, code(world)) == (TaskStatus.PENDING, ErrorCode.EXECUTION_ERROR)
     assert all(slot.task_id is None for slot in world.tasks.slots())
+
+
+def test_no_model_call_begins_on_a_lease_that_could_not_be_renewed(world: World) -> None:
+    world.submit(origin=ORIGIN)
+    claimed = world.claim("t-1")
+    assert claimed is not None
+    world.clock.advance(LEASE - timedelta(seconds=8))
+    renew, failures = world.tasks.heartbeat, [UnavailableError("throttled")] * 3
+
+    def at_last(task: Task, *, lease_until: datetime) -> bool:
+        if failures:
+            raise failures.pop()
+        return renew(task, lease_until=lease_until)
+
+    def looks(request: ModelRequest, control: CallControl) -> ModelTurn:
+        left = world.task().lease_until
+        assert left is not None
+        assert left - world.clock.now() >= timedelta(seconds=10)
+        return says("Done.")
+
+    world.tasks.heartbeat = at_last  # type: ignore[method-assign]
+    world.model.will(looks)
+    hand_over_at = world.clock.now() + timedelta(minutes=14)
+    run_session(claimed.task, claimed.origin, ports=world.executor(), hand_over_at=hand_over_at)
+
+    assert (world.task().status, failures) == (TaskStatus.COMPLETED, [])
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(1, TaskStatus.PENDING), (14, TaskStatus.FAILED)])

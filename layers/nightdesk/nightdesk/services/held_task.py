@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event, RLock, Thread
 from typing import Any
 
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 _LOOK_EVERY_SECONDS = 0.2
 #: No model call begins with less lease than this (design, section 4, rule 6).
 _LEASE_NEEDED_FOR_A_CALL = LEASE / 3
+#: A heartbeat that failed is repeated after this, until the lease is fresh or has run out.
+_BETWEEN_HEARTBEATS = timedelta(seconds=1)
 
 
 class HeldTask:
@@ -81,8 +83,10 @@ class HeldTask:
     def model_call(self) -> Iterator[CallControl]:
         """Allow one model call, under a fresh enough lease; it is cut when we must stop."""
         with self._lock:
-            if self._lease_left_too_short():
+            while self._stop is None and self._lease_left_too_short():
                 self._heartbeat()
+                if self._lease_left_too_short():
+                    self._clock.sleep(_BETWEEN_HEARTBEATS)
             if self._stop is not None:
                 raise self._stop
             self._call = CallControl()

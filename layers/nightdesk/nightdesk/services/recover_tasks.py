@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: What one sweep takes on at most of each kind; the next sweep does the rest.
 _AT_ONCE = 100
+#: So many tasks that cannot be looked after mean that the store does not answer.
+_FAILURES_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +53,45 @@ def sweep(ports: SweeperPorts) -> SweepReport:
 # RUNNING --------------------------------------------------------------------------------------
 
 
+def _look_at_each(
+    tasks: Sequence[Task], look: Callable[[Task, SweepReport], SweepReport], report: SweepReport
+) -> SweepReport:
+    """Look at all of them, also when one cannot be read or written: the others cannot help it.
+
+    When many cannot, the store is down, and the next sweep begins anew.
+    """
+    failures = 0
+    for task in tasks:
+        try:
+            report = look(task, report)
+        except Exception:
+            failures += 1
+            if failures == _FAILURES_AT_MOST:
+                raise
+            logger.exception("[BGWorker] sweep of task %s broke", task.id)
+    return report
+
+
 def _look_at_running(ports: SweeperPorts, report: SweepReport) -> SweepReport:
     now = ports.clock.now()
-    for task in ports.tasks.running():
+
+    def look(task: Task, so_far: SweepReport) -> SweepReport:
         if (error := orphan_error(task, now)) is not None:
-            if _failed(task, error, ports, now):
-                report = replace(report, orphaned=report.orphaned + 1)
-                logger.warning(
-                    "[BGWorker] Task %s marked FAILED (orphaned, no session after 5 min).", task.id
-                )
-        elif task.lease_until is not None and task.lease_until <= now:
-            report = _recover(task, ports, now, report)
-    return report
+            return _end_orphan(task, error, ports, so_far)
+        if task.lease_until is not None and task.lease_until <= now:
+            return _recover(task, ports, now, so_far)
+        return so_far
+
+    return _look_at_each(ports.tasks.running(), look, report)
+
+
+def _end_orphan(
+    task: Task, error: TaskError, ports: SweeperPorts, report: SweepReport
+) -> SweepReport:
+    if not _failed(task, error, ports, ports.clock.now()):
+        return report
+    logger.warning("[BGWorker] Task %s marked FAILED (orphaned, no session after 5 min).", task.id)
+    return replace(report, orphaned=report.orphaned + 1)
 
 
 def _recover(task: Task, ports: SweeperPorts, now: datetime, report: SweepReport) -> SweepReport:
@@ -104,18 +133,21 @@ def _holds(task: Task, slot: Slot) -> bool:
 
 def _look_at_due(ports: SweeperPorts, report: SweepReport) -> SweepReport:
     now = ports.clock.now()
-    for task in ports.tasks.due(now=now, limit=_AT_ONCE):
+
+    def look(task: Task, so_far: SweepReport) -> SweepReport:
         match task.status:
             case TaskStatus.PENDING:
-                report = _look_at_pending(task, ports, now, report)
+                return _look_at_pending(task, ports, now, so_far)
             case TaskStatus.WAITING:
-                if _failed(task, wait_error(), ports, now):
-                    report = replace(report, failed=report.failed + 1)
-            case TaskStatus.RUNNING:
-                pass  # claimed since the index was read
+                failed = _failed(task, wait_error(), ports, now)
+                return replace(so_far, failed=so_far.failed + failed)
+            case TaskStatus.RUNNING:  # claimed since the index was read
+                return so_far
             case _:
                 _look_after_others(task, ports)
-    return report
+                return so_far
+
+    return _look_at_each(ports.tasks.due(now=now, limit=_AT_ONCE), look, report)
 
 
 def _look_at_pending(
