@@ -39,6 +39,7 @@ from tests.fakes.decisions import FakeTaskCounts
 from tests.fakes.model import calls, says
 from tests.fakes.outbox_store import FakeOutboxStore
 from tests.fakes.task_store import FakeTaskStore
+from tests.fakes.tracked_comments import FakeTrackedComments
 from tests.fakes.wake_ups import FakeWakeUps
 from tests.github_simulator.conftest import Github, commit, git
 
@@ -235,6 +236,7 @@ class AttackWorld:
             github=GithubPublishing(
                 self.client, PersonalWriteToken(self.client, read=lambda: self.write_token)
             ),
+            tracked=FakeTrackedComments(),
             clock=self.clock,
         )
         for task_id, row in list(self.tasks.rows):

@@ -74,6 +74,42 @@ def test_a_session_reads_then_answers_and_its_answer_becomes_the_comment(world: 
     assert row.payload["footer"]["model"] == "scripted"
 
 
+def test_a_tracked_session_has_its_comment_refreshed_now_and_then(world: World) -> None:
+    task = world.submit(origin=replace(ORIGIN, tracking="task"))
+    world.tasks.tasks["t-1"] = replace(task, tracked=True)
+
+    def after(seconds: int) -> Callable[[ModelRequest, CallControl], ModelTurn]:
+        def reply(request: ModelRequest, control: CallControl) -> ModelTurn:
+            del control
+            world.clock.advance(seconds * SECOND)
+            return calls(READ, ("no_such_tool", {}), first_id=10 * len(request.messages))
+
+        return reply
+
+    world.model.will(after(3), after(19), after(3), after(20), says("Done."))
+    world.run()
+
+    rows = {name: row.payload for (_, name), row in world.tasks.rows.items()}
+    assert rows.pop("github#0001#comment#1")
+    assert rows == {
+        "github#0001#started#1": {},
+        "github#0001#progress#5": {"entry": 5, "tools": {"read_file": 2}},
+        "github#0001#progress#11": {"entry": 11, "tools": {"read_file": 4}},
+    }
+
+
+def test_a_session_that_nobody_tracks_writes_no_row_on_the_way(world: World) -> None:
+    def later(request: ModelRequest, control: CallControl) -> ModelTurn:
+        del request, control
+        world.clock.advance(60 * SECOND)
+        return calls(READ)
+
+    world.submit(origin=ORIGIN)
+    world.model.will(later, says("Done."))
+    world.run()
+    assert list(world.tasks.rows) == [("t-1", "github#0001#comment#1")]
+
+
 def test_the_tool_really_reads_the_repository_and_its_result_goes_to_the_model(
     world: World,
 ) -> None:

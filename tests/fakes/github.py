@@ -6,12 +6,12 @@ effect. The real adapters are tested against the simulator over HTTP.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from zlib import crc32
 
-from nightdesk.domain.errors import NightdeskError
+from nightdesk.domain.errors import NightdeskError, PermanentError
 from nightdesk.domain.github_ports import (
     Account,
     Change,
@@ -148,6 +148,7 @@ class FakePublishing:
     labels: tuple[str, ...] = ("bug", "enhancement")
     comments: dict[int, list[tuple[datetime, PostedComment]]] = field(default_factory=dict)
     labelled: dict[int, list[str]] = field(default_factory=dict)
+    edits: int = 0
     #: Raised before, or after, the effect of the next writing call.
     fails_before: list[NightdeskError] = field(default_factory=list)
     fails_after: list[NightdeskError] = field(default_factory=list)
@@ -171,6 +172,34 @@ class FakePublishing:
         posted = self.write_as(self.account, number, body)
         self._raise_next(self.fails_after)
         return posted
+
+    def comment_by_id(self, repo: str, comment_id: int) -> PostedComment:
+        self.repository(repo)
+        return self._place_of(comment_id)[2]
+
+    def edit_comment(self, repo: str, comment_id: int, body: str) -> PostedComment:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        number, place, comment = self._place_of(comment_id)
+        if comment.author_id != self.account.id:
+            raise PermanentError("GitHub: 403")
+        edited = replace(comment, body=body)
+        self.comments[number][place] = (self.clock(), edited)
+        self.edits += 1
+        self._raise_next(self.fails_after)
+        return edited
+
+    def delete_comment(self, comment_id: int) -> None:
+        """Somebody deletes it."""
+        number, place, _ = self._place_of(comment_id)
+        del self.comments[number][place]
+
+    def _place_of(self, comment_id: int) -> tuple[int, int, PostedComment]:
+        for number, comments in self.comments.items():
+            for place, (_, comment) in enumerate(comments):
+                if comment.id == comment_id:
+                    return number, place, comment
+        raise GithubNotFoundError(f"comment {comment_id}")
 
     def labels_of_repository(self, repo: str) -> Sequence[str]:
         self.repository(repo)

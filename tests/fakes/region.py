@@ -29,6 +29,7 @@ from nightdesk.domain.task import (
     Task,
     TaskStatus,
 )
+from nightdesk.domain.tracking import TrackedComments
 from nightdesk.services import run_session
 from nightdesk.services.answer_wake_up import answer_wake_up
 from nightdesk.services.api_ports import ApiPorts, ApiSettings
@@ -49,6 +50,7 @@ from tests.fakes.outbox_store import FakeOutboxStore
 from tests.fakes.queue import Message, SimulatedQueue
 from tests.fakes.strand import Strand
 from tests.fakes.task_store import FakeTaskStore
+from tests.fakes.tracked_comments import FakeTrackedComments
 
 Port = TypeVar("Port")
 Reply = ModelTurn | Exception
@@ -173,6 +175,7 @@ class Region:
         assert isinstance(self.tasks, FakeTaskStore)
         self.outbox: OutboxStore = FakeOutboxStore(self.tasks.rows)
         self.github = FakePublishing(self.clock.now)
+        self.tracked: TrackedComments = FakeTrackedComments()
         self.dice = FakeDice()
         self.specialists = FakeSpecialists(ENRICHER_WITH_INTENTS)
         self.invocations: list[Invocation] = []
@@ -297,6 +300,7 @@ class Region:
             outbox=outbox,
             tasks=tasks,
             github=_guarded(self.github, "github", strand),
+            tracked=_guarded(self.tracked, "tracked", strand),
             clock=strand.clock,
         )
 
@@ -488,6 +492,8 @@ def create_from_event(
     max_attempts: int = 3,
     approvals: tuple[str, ...] = (),
     depends_on: tuple[str, ...] = (),
+    tracking: str = "",
+    issue: int = 0,
     **fields: Any,
 ) -> bool:
     """What an import of the event of issue `number` does: one task for ever. `fields` are the
@@ -502,6 +508,7 @@ def create_from_event(
         created_at=now,
         updated_at=now,
         max_attempts=max_attempts,
+        tracked=bool(tracking),
         **fields,
     )
     origin = Origin(
@@ -509,10 +516,11 @@ def create_from_event(
         prompt="Find it.",
         created_at=now,
         intents=ENRICHER_WITH_INTENTS.intents,
-        target=Target(repo=REPO.full_name, repo_id=REPO.id, number=number, kind="issue"),
+        target=Target(repo=REPO.full_name, repo_id=REPO.id, number=issue or number, kind="issue"),
         delimiter="0123456789abcdef",
         approvals=approvals,
         depends_on=depends_on,
+        tracking=tracking,
     )
     known = [ports.tasks.get(task_id) for task_id in depends_on]
     awaits = [found for found in known if found is not None]

@@ -51,6 +51,7 @@ from nightdesk.domain.task import (
     TaskError,
     TaskStatus,
 )
+from nightdesk.domain.tracking import rows_of_claim, rows_of_release, rows_of_step
 
 
 class FakeTaskStore:
@@ -219,6 +220,7 @@ class FakeTaskStore:
                 self.groups[task.group] = (task.id, new.fence)
             self._apply(task, new)
             self.slot_rows[slot.number] = Slot(slot.number, task.id, new.fence, message_id)
+            self._put_rows(rows_of_claim(new))
             return new
 
     def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
@@ -231,6 +233,7 @@ class FakeTaskStore:
             new = stepped(task, entry, progress, lease_until=lease_until)
             self._apply(task, new)
             self._append(entry)
+            self._put_rows(rows_of_step(task, entry, progress))
             return new
 
     def heartbeat(self, task: Task, *, lease_until: datetime) -> bool:
@@ -494,9 +497,12 @@ class FakeTaskStore:
             self.budgets[(task.workspace_id, task.charged_day)] = settled
         if release.entry is not None:
             self._append(release.entry)
-        for row in release.rows:
-            self.rows[(row.task_id, row.row)] = replace(row, due_at=row.due_at or row.created_at)
+        self._put_rows((*release.rows, *rows_of_release(task, new, release)))
         return new
+
+    def _put_rows(self, rows: Sequence[OutboxRow]) -> None:
+        for row in rows:
+            self.rows[(row.task_id, row.row)] = replace(row, due_at=row.due_at or row.created_at)
 
 
 def _encode(owner: str, start: int) -> str:

@@ -167,6 +167,50 @@ def a_short_answer(region: Region) -> None:
     publish(region)
 
 
+def a_comment_that_shows_how_it_goes(region: Region) -> None:
+    region.script = turns(reads, after(region, 25 * SECOND, reads), proposes, answers)
+    event(region, tracking="task")
+    strand = until_the_model(region)
+    publish(region)
+    finish(region, strand)
+    publish(region)
+
+
+def a_comment_of_a_task_that_ends_badly(region: Region) -> None:
+    region.script = at_first(lambda _: ModelUnavailableError("502"), lambda _: ModelAuthError(""))
+    event(region, tracking="task")
+    work(region)
+    publish(region)
+    region.advance(2 * SECOND)
+    work(region)
+    publish(region)
+
+
+def a_comment_that_asks_a_person(region: Region) -> None:
+    region.script = turns(
+        lambda r: calls((ASK, {"question": "Which cache?"}), first_id=100 * len(r.messages)),
+        answers,
+    )
+    event(region, tracking="sticky")
+    work(region)
+    publish(region)
+    region.answer_all()
+    work(region)
+    publish(region)
+
+
+def a_comment_that_two_tasks_share(region: Region) -> None:
+    event(region, 1, tracking="sticky", group="default#one", supersedes=True, issue=5)
+    first = until_the_model(region)
+    publish(region)
+    region.advance(SECOND)
+    event(region, 2, tracking="sticky", group="default#one", supersedes=True, issue=5)
+    finish(region, first)
+    publish(region)
+    work(region)
+    publish(region)
+
+
 def a_long_call(region: Region) -> None:
     region.script = turns(after(region, 11 * SECOND, reads), after(region, 6 * SECOND, answers))
     event(region)
@@ -320,6 +364,10 @@ SCENARIOS: dict[str, Scenario] = {
     for play, ends, is_short in (
         (a_comment_from_an_issue, (DONE,), False),
         (a_short_answer, (DONE,), True),
+        (a_comment_that_shows_how_it_goes, (DONE,), False),
+        (a_comment_of_a_task_that_ends_badly, (FAILED,), False),
+        (a_comment_that_asks_a_person, (DONE,), False),
+        (a_comment_that_two_tasks_share, (DONE, CANCELLED), False),
         (a_long_call, (DONE,), False),
         (a_hand_over, (DONE,), False),
         (a_failure_that_passes, (DONE,), True),

@@ -1,6 +1,7 @@
 """The publisher on GitHub's own terms: our service and adapter against the simulator over HTTP."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from nightdesk.domain.github_ports import (
     RepositoryToken,
 )
 from nightdesk.domain.outbox import OutboxState
-from nightdesk.domain.task import Target
+from nightdesk.domain.task import Target, TaskStatus
 from nightdesk.services.outbox_rows import Outcome
 from nightdesk.services.publish_intents import publish_row
 from nightdesk.services.publisher_ports import PublisherPorts
@@ -48,6 +49,7 @@ class Scene:
             outbox=self.world.outbox,
             tasks=self.world.tasks,
             github=self.publishing,
+            tracked=self.world.tracked,
             clock=self.world.clock,
         )
         return publish_row(TASK, row, ports)
@@ -90,6 +92,24 @@ def test_a_comment_and_labels_reach_the_issue(scene: Scene) -> None:
     assert scene.world.row().result_url == comment["html_url"]
     labels = scene.reader.get(ISSUE)["labels"]
     assert [label["name"] for label in labels] == ["bug"]
+
+
+def test_the_result_takes_the_place_of_the_progress(scene: Scene) -> None:
+    started = "github#0001#started#1"
+    scene.world.origin(tracking="sticky")
+    known = scene.world.tasks.tasks[TASK]
+    scene.world.tasks.tasks[TASK] = replace(known, status=TaskStatus.RUNNING, attempts=1)
+    scene.world.intends({}, row=started)
+    assert scene.publish(started) is Outcome.DONE
+    (shown,) = scene.comments()
+    assert "is working on this" in shown["body"]
+
+    scene.world.tasks.tasks[TASK] = known
+    scene.world.intends({"body": "Look at **src/app.py**."})
+    assert scene.publish() is Outcome.DONE
+    (comment,) = scene.comments()
+    assert comment["id"] == shown["id"]
+    assert comment["body"].startswith("Look at **src/app.py**.")
 
 
 CALLS = [

@@ -1,5 +1,6 @@
 """What Nightdesk does on GitHub, one scenario each."""
 
+from dataclasses import replace
 from typing import Any
 
 from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
@@ -8,7 +9,7 @@ from nightdesk.adapters.github.issues import GithubIssueReader
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.adapters.github.snapshots import GithubSnapshots
 from nightdesk.domain.outbox import OutboxState
-from nightdesk.domain.task import Target
+from nightdesk.domain.task import Target, TaskStatus
 from nightdesk.services.poll_repositories import PollerPorts, poll_repositories
 from nightdesk.services.publish_intents import publish_row
 from nightdesk.services.publisher_ports import PublisherPorts
@@ -119,6 +120,9 @@ def _snapshot(stage: Stage) -> Any:
 # Writing --------------------------------------------------------------------------------------
 
 
+STARTED_ROW = "github#0001#started#1"
+
+
 class _Published:
     """A row of the outbox about issue 1, on fakes but for GitHub."""
 
@@ -141,6 +145,7 @@ class _Published:
             outbox=self.world.outbox,
             tasks=self.world.tasks,
             github=publishing,
+            tracked=self.world.tracked,
             clock=stage.clock,
         )
 
@@ -161,6 +166,48 @@ class CommentPlay(_Published):
         return len(self.stage.github.repository.comments)
 
 
+class _Tracking(_Published):
+    """A tracking comment: `rows` in their order, the last one being the result."""
+
+    payload = {"body": "The result."}  # noqa: RUF012
+    sent_before = 0
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.world.origin(tracking="task")
+        self.world.tasks.tasks[TASK] = replace(
+            self.world.tasks.tasks[TASK], status=TaskStatus.RUNNING, fence=1, attempts=1
+        )
+        self.world.intends({}, row=STARTED_ROW)
+        for _ in range(self.sent_before):
+            publish_row(TASK, STARTED_ROW, self.ports)
+        if self.row == COMMENT_ROW:
+            self.world.tasks.tasks[TASK] = replace(
+                self.world.tasks.tasks[TASK], status=TaskStatus.COMPLETED
+            )
+
+
+class ProgressPlay(_Tracking):
+    """The first look: the comment is written."""
+
+    row = "github#0001#started#1"
+
+    def effects(self) -> int:
+        shown = self.stage.github.repository.comments.values()
+        return sum("is working on this" in comment.body for comment in shown)
+
+
+class ReplacedPlay(_Tracking):
+    """The result takes the place of what was shown before."""
+
+    sent_before = 1
+
+    def effects(self) -> int:
+        shown = list(self.stage.github.repository.comments.values())
+        assert len(shown) == 1, shown
+        return sum("The result." in comment.body for comment in shown)
+
+
 class LabelsPlay(_Published):
     row = LABELS_ROW
     payload = {"labels": ["bug"]}  # noqa: RUF012
@@ -176,4 +223,6 @@ SCENARIOS = (
     reading("snapshot", _snapshot),
     Scenario("comment", CommentPlay),
     Scenario("labels", LabelsPlay),
+    Scenario("progress", ProgressPlay),
+    Scenario("result in the place of progress", ReplacedPlay),
 )

@@ -20,6 +20,7 @@ from nightdesk.adapters.dynamodb import (
     github_state,
     outbox_store,
     task_store,
+    tracked_comments,
 )
 from nightdesk.adapters.dynamodb.task_items import outbox_item
 from nightdesk.domain.outbox import OutboxRow
@@ -34,7 +35,7 @@ from tests.engine import (
 from tests.mutations.conditions import Mutant, helpers_of, mutants_of
 from tests.mutations.contract import Contract, mutated
 from tests.poller import test_decisions, test_poll_states
-from tests.publisher import test_outbox_store
+from tests.publisher import test_outbox_store, test_tracked_comments
 
 
 def _put(row: OutboxRow) -> None:
@@ -54,6 +55,12 @@ CONTRACTS = {
         (test_outbox_store,),
         "store",
         lambda: {"store": outbox_store.DynamoOutboxStore(), "put": _put},
+    ),
+    "tracked": Contract(
+        (tracked_comments,),
+        (test_tracked_comments,),
+        "tracked",
+        lambda: {"tracked": tracked_comments.DynamoTrackedComments(kept_for=RETENTION)},
     ),
     "github": Contract(
         (github_state,),

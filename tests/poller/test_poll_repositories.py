@@ -2,6 +2,7 @@ import logging
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,31 @@ def test_the_origin_fixes_where_the_result_goes(world: PollerWorld) -> None:
     assert origin.trigger is not None
     assert (origin.trigger.event, origin.trigger.key) == ("issues.opened", "issue:1012:opened")
     assert (origin.trigger.actor, origin.trigger.actor_association) == ("reporter", "NONE")
+
+
+@pytest.mark.parametrize(
+    ("in_the_file", "in_the_deployment", "kept"),
+    [
+        ({}, True, "sticky"),
+        ({"sticky": False}, True, "task"),
+        ({"progress": False}, True, ""),
+        ({"intents": (("labels", 1),)}, True, ""),
+        ({}, False, ""),
+    ],
+    ids=["default", "not-sticky", "file-off", "no-comment", "all-off"],
+)
+def test_a_comment_shows_how_it_goes_unless_somebody_has_switched_that_off(
+    world: PollerWorld, in_the_file: dict[str, Any], *, in_the_deployment: bool, kept: str
+) -> None:
+    known = world.specialists.load().by_id["enricher"]
+    world.specialists.add(replace(known, **in_the_file))
+    world.settings = replace(world.settings, progress_comments=in_the_deployment)
+    world.watch()
+    world.happens(12)
+    world.poll()
+
+    (task,) = world.tasks.tasks.values()
+    assert (task.tracked, world.tasks.origins[task.id].tracking) == (bool(kept), kept)
 
 
 def test_a_malformed_entry_is_named_and_stops_nobody(world: PollerWorld) -> None:

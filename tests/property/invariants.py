@@ -8,10 +8,12 @@ each task that a call has changed) or `_RULES_OF_A_MOMENT` (about everything tha
 from collections.abc import Callable
 from itertools import pairwise
 
-from nightdesk.domain.outbox import OutboxState
-from nightdesk.domain.publication import is_marked
+from nightdesk.domain.outbox import OutboxState, github_row
+from nightdesk.domain.publication import is_marked, is_of_thread
 from nightdesk.domain.session import EntryKind
-from nightdesk.domain.task import TRANSITIONS, Hold, Task, TaskStatus
+from nightdesk.domain.task import TRANSITIONS, Hold, Origin, Task, TaskStatus
+from nightdesk.domain.tracking import is_status_row
+from tests.engine.world import ENRICHER
 from tests.fakes.region import Invocation, Region, Snapshot
 
 #: Fields that never fall within a run.
@@ -190,9 +192,15 @@ class Invariants:
             assert row.payload == old.payload, f"an effect changed: {key}"
             final = old.state is not OutboxState.PENDING
             assert not final or row.state is old.state, f"an effect was reopened: {key}"
+            if is_status_row(key[1]):
+                assert now.origins[key[0]].tracking, f"nobody asked to be shown: {key}"
         for task in now.tasks.values():
             prefix = f"github#{task.run:04d}#"
-            rows = [r for t, r in now.rows if t == task.id and r.startswith(prefix)]
+            rows = [
+                r
+                for t, r in now.rows
+                if t == task.id and r.startswith(prefix) and not is_status_row(r)
+            ]
             if task.status is not TaskStatus.COMPLETED:
                 assert not rows, f"{task} is not COMPLETED, but has {rows}"
             elif now.origins[task.id].target is not None:
@@ -206,6 +214,9 @@ class Invariants:
 
     def publishes_each_effect_at_most_once(self, before: Snapshot, now: Snapshot) -> None:
         bodies = [body for number in self._region.github.comments for body in self._bodies(number)]
+        for key in {thread_of(origin) for origin in now.origins.values() if origin.tracking}:
+            times = sum(is_of_thread(body, key) for body in bodies)
+            assert times <= 1, f"{times} comments show the same: {key}"
         for task_id, row in now.rows:
             times = sum(is_marked(body, task_id, row) for body in bodies)
             assert times <= 1, f"published {times} times: {task_id} {row}"
@@ -224,14 +235,46 @@ class Invariants:
         bodies = [body for number in self._region.github.comments for body in self._bodies(number)]
         for (task_id, name), row in now.rows.items():
             assert row.state is OutboxState.DONE, f"never published: {row}"
-            if "#comment#" in name:
+            if "#comment#" in name and now.origins[task_id].tracking != "sticky":
                 times = sum(is_marked(body, task_id, name) for body in bodies)
                 assert times == 1, f"published {times} times: {row}"
+        self.shows_the_end_of_every_task(now, bodies)
         for (task_id, run), entries in _by_run(now).items():
             kinds = [kind for _, kind in sorted(entries)]
             assert kinds.count(EntryKind.OUTPUT) <= 1, f"{task_id} run {run}: {kinds}"
             for kind, following in pairwise(kinds):
                 assert kind is not EntryKind.OUTPUT, f"{following} after the output of {task_id}"
+
+    def shows_the_end_of_every_task(self, now: Snapshot, bodies: list[str]) -> None:
+        """A tracking comment shows the newest of its tasks that had something to say."""
+        threads: dict[str, list[Task]] = {}
+        for task in now.tasks.values():
+            if now.origins[task.id].tracking:
+                threads.setdefault(thread_of(now.origins[task.id]), []).append(task)
+        gone = {thread_of(o) for i, o in now.origins.items() if o.tracking and i not in now.tasks}
+        for key, tasks in threads.items():
+            if key in gone:
+                continue  # what a person deleted has no state that could be shown
+            shown = [body for body in bodies if is_of_thread(body, key)]
+            newest = max(tasks, key=lambda task: (task.created_at, task.id))
+            told = newest.status in (TaskStatus.COMPLETED, TaskStatus.FAILED)
+            assert len(shown) == 1 or not (shown or told), f"{key}: {shown}"
+            for body in shown:
+                unfinished = ("is working on", "waits for", "tries again")
+                assert not any(words in body for words in unfinished), f"{newest}: {body}"
+                if newest.status is TaskStatus.COMPLETED:
+                    row = github_row(newest.run, "comment", 1)
+                    assert is_marked(body, newest.id, row), f"{newest}: {body}"
+                elif newest.status is TaskStatus.FAILED:
+                    assert "**failed**" in body, f"{newest}: {body}"
+
+
+def thread_of(origin: Origin) -> str:
+    """The key of the tracking comment of a task of the region's only specialist."""
+    assert origin.target is not None
+    if origin.tracking == "sticky":
+        return f"{origin.target.repo_id}-{origin.target.number}-{ENRICHER.id}"
+    return f"task-{origin.task_id}"
 
 
 def _by_run(now: Snapshot) -> dict[tuple[str, int], list[tuple[int, EntryKind]]]:

@@ -160,15 +160,16 @@ class Engine(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 3), attempts=st.integers(1, 3), calls=CALLS)
     def event(self, number: int, attempts: int, calls: int) -> None:
-        self._event(number, calls, max_attempts=attempts)
+        self._event(number, calls, max_attempts=attempts, tracking="task" if number == 1 else "")
 
     @rule(number=st.integers(4, 6), supersedes=st.booleans(), calls=CALLS)
     def event_of_one_group(self, number: int, supersedes: bool, calls: int) -> None:
-        self._event(number, calls, group="default#one", supersedes=supersedes)
+        shared: dict[str, Any] = {"group": "default#one", "tracking": "sticky", "issue": 5}
+        self._event(number, calls, supersedes=supersedes, **shared)
 
     @rule(number=st.integers(7, 8), calls=CALLS)
     def event_that_needs_approval(self, number: int, calls: int) -> None:
-        self._event(number, calls, approvals=("comment",))
+        self._event(number, calls, approvals=("comment",), tracking="task" if number == 7 else "")
 
     @rule(data=st.data(), calls=CALLS)
     def event_that_waits_for_another(self, data: st.DataObject, calls: int) -> None:

@@ -15,6 +15,7 @@ from tests.fakes.github import FakePublishing
 from tests.fakes.kill import KillSwitch
 from tests.fakes.outbox_store import FakeOutboxStore
 from tests.fakes.task_store import FakeTaskStore
+from tests.fakes.tracked_comments import FakeTrackedComments
 
 TASK = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 COMMENT_ROW = "github#0001#comment#1"
@@ -28,6 +29,7 @@ class PublisherWorld:
     clock: FakeClock = field(default_factory=FakeClock)
     tasks: FakeTaskStore = field(default_factory=FakeTaskStore)
     outbox: FakeOutboxStore = field(default_factory=FakeOutboxStore)
+    tracked: FakeTrackedComments = field(default_factory=FakeTrackedComments)
     github: FakePublishing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,6 +58,7 @@ class PublisherWorld:
             outbox=guard.guard(self.outbox),
             tasks=guard.guard(self.tasks),
             github=guard.guard(self.github),
+            tracked=guard.guard(self.tracked),
             clock=self.clock,
         )
 

@@ -22,6 +22,7 @@ MODELS: Mapping[type[Model], str] = {
     tables.BudgetItem: "LimitsTable",
     tables.WorkspaceItem: "WorkspacesTable",
     tables.OutboxItem: "OutboxTable",
+    tables.TrackedCommentItem: "OutboxTable",
     tables.GithubItem: "GithubTable",
     tables.AccessItem: "AccessTable",
     conversations.ConversationItem: "ConversationsTable",

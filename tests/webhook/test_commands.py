@@ -72,6 +72,7 @@ def test_a_members_command_starts_its_specialist_by_either_way(
     (task,) = world.tasks.tasks.values()
     assert task.agent_id == "enricher"
     origin = world.tasks.origins[task.id]
+    assert origin.tracking == "task", "who asks gets an answer below the question"
     parts = {part.label: part.text for part in fenced_parts(origin.prompt)}
     assert parts["request"].strip() == "only the cache, please"
 

@@ -191,6 +191,7 @@ def poller() -> "PollerPorts":
             allowed_bot_ids=known.github_allowed_bot_ids,
             mention_handle=known.github_mention_handle,
             tasks_per_hour=known.github_tasks_per_hour,
+            progress_comments=known.github_progress_comments,
         ),
     )
 
@@ -229,6 +230,7 @@ def github_webhook() -> "WebhookPorts":
             allowed_bot_ids=known.github_allowed_bot_ids,
             mention_handle=known.github_mention_handle,
             tasks_per_hour=known.github_tasks_per_hour,
+            progress_comments=known.github_progress_comments,
         ),
     )
 
@@ -236,6 +238,7 @@ def github_webhook() -> "WebhookPorts":
 @cache
 def publisher() -> "PublisherPorts":
     from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
+    from nightdesk.adapters.dynamodb.tracked_comments import DynamoTrackedComments
     from nightdesk.adapters.github.publishing import GithubPublishing
     from nightdesk.services.publisher_ports import PublisherPorts
 
@@ -243,7 +246,11 @@ def publisher() -> "PublisherPorts":
     client = _github_client(clock)
     github = GithubPublishing(client, _write_tokens(client, clock))
     return PublisherPorts(
-        outbox=DynamoOutboxStore(), tasks=_task_store(), github=github, clock=clock
+        outbox=DynamoOutboxStore(),
+        tasks=_task_store(),
+        github=github,
+        tracked=DynamoTrackedComments(kept_for=settings().retention),
+        clock=clock,
     )
 
 

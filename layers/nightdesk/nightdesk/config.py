@@ -55,6 +55,7 @@ class Settings:
     github_allowed_bot_ids: frozenset[int]
     github_mention_handle: str
     github_tasks_per_hour: int
+    github_progress_comments: bool
     github_webhook_repos: str
     github_webhook_secret_parameter: str
     github_webhook_secret_previous_parameter: str
@@ -154,6 +155,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         github_allowed_bot_ids=ids("GITHUB_ALLOWED_BOT_IDS"),
         github_mention_handle=text("GITHUB_MENTION_HANDLE").removeprefix("@"),
         github_tasks_per_hour=whole("GITHUB_TASKS_PER_HOUR", 10, 1, 1000),
+        github_progress_comments=one_of("GITHUB_PROGRESS_COMMENTS", "true", ("true", "false"))
+        == "true",
         github_webhook_repos=text("GITHUB_WEBHOOK_REPOS"),
         github_webhook_secret_parameter=text("GITHUB_WEBHOOK_SECRET_PARAMETER"),
         github_webhook_secret_previous_parameter=text("GITHUB_WEBHOOK_SECRET_PREVIOUS_PARAMETER"),

@@ -114,6 +114,8 @@ class Progress:
     messages_read: int = 0
     #: Set aside for the next model call; replaces what was set aside before.
     reserved_micros: int = 0
+    #: Set when the tracking comment is to be refreshed: how often each tool was used in this run.
+    tools: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from nightdesk.domain.trigger import MARKER_START
 COMMENT_MAX = 65_536
 _ROW = re.compile(r"github#(?P<run>\d{4,8})#(?P<intent>[a-z_]{1,40})#(?P<number>[1-9]\d{0,3})")
 _PART_CHARACTERS = 80
+_CENT_MICROS = 10_000
+_MANY = 1e15
 
 
 def intent_of_row(row: str) -> tuple[str, int]:
@@ -33,9 +35,20 @@ def marker_of(specialist: str, task_id: str, row: str) -> str:
     return f"{MARKER_START}{words} -->"
 
 
+def thread_marker(specialist: str, task_id: str, row: str, key: str) -> str:
+    """The marker of a tracking comment: what it shows, and what it is about."""
+    return f"{marker_of(specialist, task_id, row).removesuffix('-->')}thread:{_word(key)} -->"
+
+
 def is_marked(text: str, task_id: str, row: str) -> bool:
     """Whether a text bears the marker of this row, whichever specialist it names."""
-    return MARKER_START in text and f" task:{_word(task_id)} row:{_word(row)} -->" in text
+    words = f" task:{_word(task_id)} row:{_word(row)} "
+    return MARKER_START in text and (f"{words}-->" in text or f"{words}thread:" in text)
+
+
+def is_of_thread(text: str, key: str) -> bool:
+    """Whether a text bears the marker of the tracking comment of this key."""
+    return MARKER_START in text and f" thread:{_word(key)} -->" in text
 
 
 def _word(text: str) -> str:
@@ -63,14 +76,24 @@ def comment_body(payload: Mapping[str, Any], *, specialist: str, task_id: str, m
 
 def _footer(facts: Mapping[str, Any], *, specialist: str, task_id: str) -> str:
     parts = [f"{specialist}", f"task `{task_id[:8]}`"]
-    duration = facts.get("durationSeconds")
-    if isinstance(duration, int | float) and not isinstance(duration, bool) and duration >= 0:
+    if (duration := _number(facts.get("durationSeconds"))) is not None:
         parts.append(_duration(int(duration)))
+    if cost := _number(facts.get("costMicros")):
+        parts.append(f"${cost / 1e6:.2f}" if cost >= _CENT_MICROS else "less than 1 cent")
+    if tokens := _number(facts.get("tokens")):
+        parts.append(f"{int(tokens):,} tokens")
     model = facts.get("model")
     if isinstance(model, str) and model:
         parts.append(f"model `{model[:_PART_CHARACTERS].replace('`', '')}`")
     line = "Written by an automated agent: " + ", ".join(" ".join(p.split()) for p in parts)
     return sanitise(line, Policy(max_characters=1_000))
+
+
+def _number(value: object) -> float | None:
+    """A number that can be shown; None for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MANY:
+        return value
+    return None
 
 
 def _duration(seconds: int) -> str:

@@ -35,6 +35,18 @@ class Comments(Protocol):
         """Write a comment."""
         ...
 
+    def comment_by_id(self, repo: str, comment_id: int) -> PostedComment:
+        """The comment as it is now.
+
+        Raises:
+            GithubNotFoundError: it was deleted, or moved with its issue.
+        """
+        ...
+
+    def edit_comment(self, repo: str, comment_id: int, body: str) -> PostedComment:
+        """Replace the comment's text. Idempotent."""
+        ...
+
 
 class Labels(Protocol):
     def labels_of_repository(self, repo: str) -> Sequence[str]:

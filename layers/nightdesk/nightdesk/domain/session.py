@@ -64,6 +64,8 @@ class Session:
     decisions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Intents in the order in which they were proposed.
     intents: list[Mapping[str, Any]] = field(default_factory=list)
+    #: The tools whose calls have succeeded, one name for each call.
+    tools_used: list[str] = field(default_factory=list)
     _open_calls: list[Block] = field(default_factory=list)
     _results: list[Block] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
@@ -126,6 +128,8 @@ class Session:
             raise ValueError(f"journal: result of {data['toolUseId']}, due {call['toolUseId']}")
         if intent := data.get("intent"):
             self.intents.append(intent)
+        if not data["isError"]:
+            self.tools_used.append(data["name"])
         self._results.append(
             {
                 "toolResult": {

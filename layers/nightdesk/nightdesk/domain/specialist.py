@@ -148,6 +148,11 @@ class Specialist:
     limits: Limits = Limits()
     timeout_ms: int = TIMEOUT_MS_DEFAULT
     concurrency: Concurrency | None = None
+    #: Whether a comment shows where a task stands, while it runs.
+    progress: bool = True
+    #: Whether later tasks on the same issue edit the earlier one's comment. None = those that an
+    #: event starts do, and those that a person asks for by a comment answer with a new one.
+    sticky: bool | None = None
     #: The model that the file names. It is shown; which model runs is decided by the tier.
     model: str = ""
     #: What the file asks for that Nightdesk does not do, for people.

@@ -12,6 +12,7 @@ from typing import Any
 from nightdesk.domain.document_values import (
     DocumentError,
     choice,
+    flag,
     integer,
     known,
     labels,
@@ -63,6 +64,8 @@ KEYS = (
     "labels",
     "limits",
     "concurrency",
+    "progress",
+    "sticky",
     "role_reminder",
     "system_prompt",
     "model",
@@ -144,6 +147,8 @@ def specialist_from(document: Mapping[Any, Any], body: str, *, file_id: str) -> 
         limits=limits_of(keys.get("limits")),
         timeout_ms=timeout_ms_of(keys.get("limits")),
         concurrency=_concurrency(keys.get("concurrency")),
+        progress=flag("progress", keys.get("progress")),
+        sticky=None if keys.get("sticky") is None else flag("sticky", keys["sticky"]),
         model=model,
         notices=_notices(merged, model),
     )

@@ -205,6 +205,8 @@ class Task:
     inbox_read: int = 0
     #: Another task depends on this one; whoever ends it must look after that.
     has_dependants: bool = False
+    #: A comment shows where it stands; whoever changes its state tells the publisher.
+    tracked: bool = False
     #: What the claim charged to the workspace's budget of which day; settled by the release.
     charged_micros: int = 0
     charged_day: str | None = None
@@ -331,6 +333,10 @@ class Origin:
     delimiter: str = ""
     #: SHA-256 of the request that made it, to tell a repeated Idempotency-Key from a clash.
     request_hash: str = ""
+
+    #: Whether a comment shows where the task stands: "" = none does, `task` = one of its own,
+    #: `sticky` = the one that earlier tasks of this specialist had on the same issue.
+    tracking: str = ""
 
     def allows(self, intent: str) -> int:
         return dict(self.intents).get(intent, 0)

@@ -16,6 +16,7 @@ from nightdesk.domain.errors import PermanentError, TransientError, UnavailableE
 from nightdesk.domain.event_prompt import task_prompt, task_title
 from nightdesk.domain.gate_ports import GateReader
 from nightdesk.domain.github_ports import GithubNotFoundError, IssueFacts
+from nightdesk.domain.intents.names import COMMENT
 from nightdesk.domain.ports import Clock, Dice, TaskStore, WakeUps
 from nightdesk.domain.repository_rules import NO_RULES, Happened, RepositoryRules
 from nightdesk.domain.specialist import EventTrigger, Specialist, SpecialistSet
@@ -54,6 +55,8 @@ class ImportRules:
     handle: str = ""
     #: An issue or pull request gets no more in an hour: a loop ends here, whoever makes it.
     tasks_per_hour: int = TASKS_PER_HOUR
+    #: Whether comments show where tasks stand; a specialist's file may switch its own off.
+    progress_comments: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +324,8 @@ def _create(
     target = _target(event, facts)
     task = _task(event, facts, specialist, target, rules=rules, ports=ports)
     origin = _origin(event, facts, starter, target, task=task, ports=ports)
+    if tracking := _tracking(starter, rules):
+        task, origin = replace(task, tracked=True), replace(origin, tracking=tracking)
     seen_key = seen_key_of(rules.workspace_id, event, specialist.id)
     if not ports.tasks.create(task, origin, seen_key=seen_key):
         return False
@@ -339,6 +344,21 @@ def _supersede(task: Task, ports: ImportPorts) -> None:
         supersede_older(task, tasks=ports.tasks, clock=ports.clock)
     except TransientError as error:
         logger.warning("[GitHubPolling] task %s: older ones not ended: %s", task.id, error)
+
+
+def _tracking(starter: _Starter, rules: ImportRules) -> str:
+    """Whether a comment shows where the task stands (`Origin.tracking`).
+
+    A specialist that may not comment does not do so on the way either.
+    """
+    specialist = starter.specialist
+    may_comment = dict(specialist.intents).get(COMMENT, 0) > 0
+    if not (rules.progress_comments and specialist.progress and may_comment):
+        return ""
+    sticky = specialist.sticky
+    if sticky is None:  # who asks expects an answer below the question, and not far above it
+        sticky = starter.trigger is not None
+    return "sticky" if sticky else "task"
 
 
 def _target(event: GithubEvent, facts: IssueFacts) -> Target:

@@ -77,6 +77,7 @@ class PollerSettings:
     allowed_bot_ids: frozenset[int] = frozenset()
     mention_handle: str = ""
     tasks_per_hour: int = TASKS_PER_HOUR
+    progress_comments: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -444,6 +445,7 @@ def _rules(ports: PollerPorts) -> ImportRules:
         source=TriggerSource.POLLING,
         handle=settings.mention_handle,
         tasks_per_hour=settings.tasks_per_hour,
+        progress_comments=settings.progress_comments,
     )
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from nightdesk.domain.errors import TransientError
 from nightdesk.domain.github_ports import GithubCredentialsError
 from nightdesk.domain.outbox import OutboxRow
+from nightdesk.domain.tracking import is_status_row
 from nightdesk.services.effects.apply_intent import apply_intent
 from nightdesk.services.outbox_rows import Outcome, RowPorts, try_row, wait_in_steps
 from nightdesk.services.publisher_ports import PublisherPorts
@@ -47,6 +48,8 @@ class _Publisher:
             self.ports.tasks.set_publication(row.task_id, url)
 
     def given_up(self, row: OutboxRow, reason: str) -> None:
+        if is_status_row(row.row):
+            return  # it was about how it goes; the result speaks for itself
         task = self.ports.tasks.get(row.task_id)
         if task is not None and not task.publication:  # refused labels must not hide a comment
             failed = f"failed: {reason[:_REASON_CHARACTERS]}"

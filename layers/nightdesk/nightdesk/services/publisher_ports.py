@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from nightdesk.domain.ports import Clock, OutboxStore, TaskStore
 from nightdesk.domain.publishing_ports import Publishing
+from nightdesk.domain.tracking import TrackedComments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,4 +12,5 @@ class PublisherPorts:
     outbox: OutboxStore
     tasks: TaskStore
     github: Publishing
+    tracked: TrackedComments
     clock: Clock

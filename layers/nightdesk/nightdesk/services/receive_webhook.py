@@ -59,6 +59,7 @@ class WebhookSettings:
     allowed_bot_ids: frozenset[int] = frozenset()
     mention_handle: str = ""
     tasks_per_hour: int = TASKS_PER_HOUR
+    progress_comments: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,4 +228,5 @@ def _rules(ports: WebhookPorts) -> ImportRules:
         source=TriggerSource.WEBHOOK,
         handle=settings.mention_handle,
         tasks_per_hour=settings.tasks_per_hour,
+        progress_comments=settings.progress_comments,
     )

@@ -6,6 +6,7 @@ at most one model call or one reading tool call, which is made again; nothing el
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from nightdesk.domain.session import EntryKind, Session
 from nightdesk.domain.specialist import Specialist
 from nightdesk.domain.task import Origin, Task, TaskError, TaskStatus
 from nightdesk.domain.tool import Tool, ToolResult
+from nightdesk.domain.tracking import refresh_wait
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.held_task import HeldTask
 from nightdesk.services.leave_session import leave_session
@@ -107,6 +109,8 @@ class _SessionRun:
     system: str
     #: The call that an executor before us may have begun; None once it is answered.
     interrupted: Block | None
+    #: When this executor last had the tracking comment refreshed; its claim did.
+    refreshed_at: datetime
 
     @classmethod
     def resumed(
@@ -129,6 +133,7 @@ class _SessionRun:
             tools=tools_for(specialist, origin, session, ports, opened),
             system=system_prompt(specialist, origin),
             interrupted=session.next_call,
+            refreshed_at=held.held_since,
         )
 
     def until_end(self) -> None:
@@ -214,11 +219,25 @@ class _SessionRun:
             progress = Progress(
                 activity=f"Completed: {self._activity(call)}",
                 reserved_micros=self._most_a_call_may_cost(),
+                tools=self._tools_to_show(call["name"], result),
             )
         else:
-            progress = Progress(activity=f"Running: {self._activity(following)}", tool_calls=1)
+            progress = Progress(
+                activity=f"Running: {self._activity(following)}",
+                tool_calls=1,
+                tools=self._tools_to_show(call["name"], result),
+            )
         self.session.apply(self.held.step(EntryKind.TOOL, data, progress))
         self.interrupted = None
+
+    def _tools_to_show(self, name: str, result: ToolResult) -> Mapping[str, int] | None:
+        """What the tracking comment is to show with this step; None = it was refreshed lately."""
+        now, task = self.ports.clock.now(), self.held.task
+        wait = refresh_wait(now - (task.started_at or now))
+        if not task.tracked or now - self.refreshed_at < wait:
+            return None
+        self.refreshed_at = now
+        return Counter([*self.session.tools_used, *([] if result.is_error else [name])])
 
     def _answer(self, call: Block, tool: Tool | None) -> ToolResult:
         if tool is None:
@@ -334,10 +353,13 @@ class _SessionRun:
         intents = final_intents(turn.text, self.session.intents, self.origin)
         target = self.origin.target
         started = task.started_at or now
+        tokens = task.input_tokens + task.output_tokens + task.cache_read_tokens
         footer = {
             "specialist": self.specialist.id,
             "model": turn.model_id,
             "durationSeconds": round((now - started).total_seconds(), 1),
+            "costMicros": task.cost_micros + progress.cost_micros,
+            "tokens": tokens + progress.usage.input + progress.usage.output,
         }
         rows = outbox_rows(intents, task_id=task.id, run=task.run, footer=footer, now=now)
         entry = self.held.end_entry(

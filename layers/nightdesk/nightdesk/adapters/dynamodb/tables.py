@@ -187,6 +187,7 @@ class TaskItem(Model):
     inbox = NumberAttribute(attr_name="in", null=True)
     inbox_read = NumberAttribute(attr_name="inr", null=True)
     has_dependants = BooleanAttribute(attr_name="dep", null=True)
+    tracked = BooleanAttribute(attr_name="trk", null=True)
     charged_micros = NumberAttribute(attr_name="chm", null=True)
     charged_day = UnicodeAttribute(attr_name="chd", null=True)
     cost_at_claim = NumberAttribute(attr_name="cac", null=True)
@@ -303,6 +304,21 @@ class OutboxItem(Model):
     by_due = _OutboxDue()
 
 
+class TrackedCommentItem(Model):
+    """What is remembered of one tracking comment: in the `Outbox` table, `thread#<key>`."""
+
+    class Meta(_Meta):
+        """Set by `connect`."""
+
+    task_id = UnicodeAttribute(attr_name="taskId", hash_key=True)
+    row = UnicodeAttribute(range_key=True)
+    document = PackedAttribute(attr_name="doc", null=True)
+    began_at = InstantAttribute(attr_name="cr", null=True)
+    version = NumberAttribute(attr_name="v", null=True)
+    lease_until = InstantAttribute(attr_name="lu", null=True)
+    expires = NumberAttribute(attr_name="ttl", null=True)
+
+
 class GithubItem(Model):
     """Poll state and seen keys: `repo#owner/name` and `seen#<natural key>`."""
 
@@ -402,6 +418,7 @@ def _tables(names: TableNames) -> Mapping[type[Model], str]:
         OriginItem: names.origins,
         SessionLogItem: names.session_log,
         OutboxItem: names.outbox,
+        TrackedCommentItem: names.outbox,
         GithubItem: names.github,
         AccessItem: names.access,
         SlotItem: names.limits,

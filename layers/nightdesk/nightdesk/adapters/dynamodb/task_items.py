@@ -117,6 +117,7 @@ def attributes_of(task: Task, *, retention: timedelta) -> dict[str, Any]:
         "inbox": task.inbox or None,
         "inbox_read": task.inbox_read or None,
         "has_dependants": task.has_dependants or None,
+        "tracked": task.tracked or None,
         "charged_micros": task.charged_micros or None,
         "charged_day": task.charged_day,
         "cost_at_claim": task.cost_at_claim or None,
@@ -194,6 +195,7 @@ def task_of(stored: TaskItem) -> Task:
         inbox=_int(item.inbox),
         inbox_read=_int(item.inbox_read),
         has_dependants=bool(item.has_dependants),
+        tracked=bool(item.tracked),
         charged_micros=_int(item.charged_micros),
         charged_day=item.charged_day,
         cost_at_claim=_int(item.cost_at_claim),
@@ -238,6 +240,7 @@ def origin_of(item: OriginItem) -> Origin:
         quotes_outputs=document["quotes_outputs"],
         delimiter=document["delimiter"],
         request_hash=document["request_hash"],
+        tracking=document.get("tracking", ""),
     )
 
 

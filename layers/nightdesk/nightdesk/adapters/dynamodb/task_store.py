@@ -72,6 +72,7 @@ from nightdesk.domain.ports import (
 )
 from nightdesk.domain.session import Entry
 from nightdesk.domain.task import Hold, Origin, Priority, Task, TaskError, TaskStatus
+from nightdesk.domain.tracking import rows_of_claim, rows_of_release, rows_of_step
 
 #: A seen event stays known for longer than GitHub's feed can show it (30 days).
 SEEN_FOR = timedelta(days=60)
@@ -151,6 +152,7 @@ class DynamoTaskStore(TaskReads):
                 )
             if charge is not None:
                 self._charge(transaction, task, charge, now)
+            self._put_rows(transaction, rows_of_claim(new))
 
         try:
             transact(fill)
@@ -175,6 +177,7 @@ class DynamoTaskStore(TaskReads):
         def fill(transaction: TransactWrite) -> None:
             self._update(transaction, task, new, mine)
             self._append(transaction, entry, task.fence)
+            self._put_rows(transaction, rows_of_step(task, entry, progress))
 
         self._commit_ours(task, fill, yields_to_cancel=True)
         return new
@@ -404,7 +407,10 @@ class DynamoTaskStore(TaskReads):
             transaction.update(budget, actions=[BudgetItem.micros.add(settlement(old, release))])
         if release.entry is not None:
             self._append(transaction, release.entry, old.fence)
-        for row in release.rows:
+        self._put_rows(transaction, (*release.rows, *rows_of_release(old, new, release)))
+
+    def _put_rows(self, transaction: TransactWrite, rows: Sequence[OutboxRow]) -> None:
+        for row in rows:
             transaction.save(outbox_item(row, retention=self._retention))
 
     # Committing ------------------------------------------------------------------------------

@@ -143,9 +143,16 @@ class GithubClient:
         Raises:
             As `get`. After an UnavailableError nobody knows whether it was written.
         """
-        with self._send("POST", self._url(path), token, body=body) as response:
+        return self._write("POST", path, token, body)
+
+    def patch(self, path: str, *, token: str, body: Mapping[str, Any]) -> Answer:
+        """Change, once. As `post`."""
+        return self._write("PATCH", path, token, body)
+
+    def _write(self, method: str, path: str, token: str, body: Mapping[str, Any]) -> Answer:
+        with self._send(method, self._url(path), token, body=body) as response:
             if response.status_code in _REDIRECTS:
-                raise GithubNotFoundError(f"GitHub: POST {path}: it has moved")
+                raise GithubNotFoundError(f"GitHub: {method} {path}: it has moved")
             return self._answer(response, moved=False)
 
     @contextmanager

@@ -7,9 +7,11 @@ from nightdesk.domain.github_ports import Repository
 from nightdesk.domain.intents.names import COMMENT, LABELS
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.publication import intent_of_row
-from nightdesk.domain.task import Target
+from nightdesk.domain.task import Origin, Target
+from nightdesk.domain.tracking import is_status_row
 from nightdesk.services.effects.add_labels import add_labels
 from nightdesk.services.effects.post_comment import post_comment
+from nightdesk.services.effects.tracking_comment import show_task
 from nightdesk.services.effects.work import Work
 from nightdesk.services.publisher_ports import PublisherPorts
 
@@ -27,18 +29,27 @@ def apply_intent(row: OutboxRow, ports: PublisherPorts) -> str:
         PermanentError: it is not allowed, or GitHub refuses it for good.
         TransientError, TryLaterError: it may work later.
     """
-    intent, number = intent_of_row(row.row)
-    effect = _EFFECTS.get(intent)
-    if effect is None:
-        raise PermanentError(f"there is no intent {intent!r}")
     origin = ports.tasks.get_origin(row.task_id)
     if origin is None or origin.target is None:
         raise PermanentError("the task has no target on GitHub")
-    if number > origin.allows(intent):
-        raise PermanentError(f"the specialist may propose {origin.allows(intent)} x {intent}")
+    effect = _effect_of(row, origin)
     repository = ports.github.repository(origin.target.repo)
     _check_same(repository, origin.target)
     return effect(Work(row, origin, origin.target, repository.full_name), ports)
+
+
+def _effect_of(row: OutboxRow, origin: Origin) -> Callable[[Work, PublisherPorts], str]:
+    """What is to be made true, if the Origin allows it."""
+    if is_status_row(row.row):
+        if not origin.tracking:
+            raise PermanentError("the task has no tracking comment")
+        return show_task
+    intent, number = intent_of_row(row.row)
+    if intent not in _EFFECTS:
+        raise PermanentError(f"there is no intent {intent!r}")
+    if number > origin.allows(intent):
+        raise PermanentError(f"the specialist may propose {origin.allows(intent)} x {intent}")
+    return _EFFECTS[intent]
 
 
 def _check_same(repository: Repository, target: Target) -> None:

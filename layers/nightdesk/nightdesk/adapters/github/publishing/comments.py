@@ -27,3 +27,13 @@ class GithubComments(WriteAccess):
         path = repository_path(repo, "issues", number, "comments")
         token = self._token(repo, DISCUSS)
         return comment_of(self._client.post(path, token=token, body={"body": body}).data)
+
+    def comment_by_id(self, repo: str, comment_id: int) -> PostedComment:
+        path = repository_path(repo, "issues", "comments", comment_id)
+        token = self._token(repo, DISCUSS)
+        return comment_of(self._client.get(path, token=token, follow=False).data)
+
+    def edit_comment(self, repo: str, comment_id: int, body: str) -> PostedComment:
+        path = repository_path(repo, "issues", "comments", comment_id)
+        token = self._token(repo, DISCUSS)
+        return comment_of(self._client.patch(path, token=token, body={"body": body}).data)
