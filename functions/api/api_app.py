@@ -2,24 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from api_answers import (
-    BulkDeleted,
-    BulkRetried,
-    Done,
-    ErrorBody,
-    ErrorDetails,
-    EventList,
-    Health,
-    KeyAnswer,
-    KeyList,
-    NewKeyAnswer,
-    Redriven,
-    TaskAnswer,
-    TaskList,
-    WorkspaceAnswer,
-)
 from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
 from api_parameters import list_cursor
 from api_rendering import api_key, instant, specialist_list, summary, whole_task, workspace
@@ -71,6 +55,24 @@ from nightdesk.services.read_events import read_events
 from nightdesk.services.retry_task import retry_by_status, retry_task
 from nightdesk.services.show_task import TaskView, show_task, view_of
 from nightdesk.services.submit_task import NewTask, submit_task
+
+if TYPE_CHECKING:  # for the cold start
+    from api_answers import (
+        BulkDeleted,
+        BulkRetried,
+        Done,
+        ErrorBody,
+        ErrorDetails,
+        EventList,
+        Health,
+        KeyAnswer,
+        KeyList,
+        NewKeyAnswer,
+        Redriven,
+        TaskAnswer,
+        TaskList,
+        WorkspaceAnswer,
+    )
 
 logger = Logger()
 
@@ -176,7 +178,8 @@ class Api:
             logger.warning("no wake-up was sent; the sweeper will", task_id=submitted.task.id)
         if submitted.created:
             view = TaskView(submitted.task, submitted.origin)
-            return Answer(HTTPStatus.CREATED, TaskAnswer(task=whole_task(view)))
+            answer: TaskAnswer = {"task": whole_task(view)}
+            return Answer(HTTPStatus.CREATED, answer)
         return self._whole(submitted.task)
 
     def _delete_by_status(self, key: ApiKey, body: BulkBody) -> Answer:
@@ -218,7 +221,8 @@ class Api:
     def _show(self, request: Request, task_id: str) -> Answer:
         view = show_task(task_id, key=request.key, tasks=self._ports.tasks)
         place = place_in_line(view.task, tasks=self._ports.tasks, clock=self._ports.clock)
-        return Answer(HTTPStatus.OK, TaskAnswer(task=whole_task(view, place)))
+        body: TaskAnswer = {"task": whole_task(view, place)}
+        return Answer(HTTPStatus.OK, body)
 
     def _events(self, request: Request, task_id: str) -> Answer:
         page = read_events(
@@ -263,7 +267,8 @@ class Api:
             task_id, key=request.key, tasks=self._ports.tasks, clock=self._ports.clock
         )
         if task is None:
-            return Answer(HTTPStatus.OK, Done(success=True))
+            body: Done = {"success": True}
+            return Answer(HTTPStatus.OK, body)
         stopped = task.status is TaskStatus.CANCELLED
         return self._whole(task, HTTPStatus.OK if stopped else HTTPStatus.ACCEPTED)
 
@@ -271,13 +276,15 @@ class Api:
         return self._whole(retry_task(task_id, key=request.key, ports=self._ports))
 
     def _whole(self, task: Task, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-        return Answer(status, TaskAnswer(task=whole_task(view_of(task, self._ports.tasks))))
+        body: TaskAnswer = {"task": whole_task(view_of(task, self._ports.tasks))}
+        return Answer(status, body)
 
     # Workspaces ------------------------------------------------------------------------------
 
     def _workspace(self, request: Request, workspace_id: str) -> Answer:
         settings = read_workspace(workspace_id, key=request.key, tasks=self._ports.tasks)
-        return Answer(HTTPStatus.OK, WorkspaceAnswer(workspace=workspace(workspace_id, settings)))
+        body: WorkspaceAnswer = {"workspace": workspace(workspace_id, settings)}
+        return Answer(HTTPStatus.OK, body)
 
     def _change_workspace(self, request: Request, workspace_id: str) -> Answer:
         body = request.body_as(WorkspaceBody)
@@ -296,13 +303,15 @@ class Api:
             wake_ups=self._ports.wake_ups,
             clock=self._ports.clock,
         )
-        return Answer(HTTPStatus.OK, WorkspaceAnswer(workspace=workspace(workspace_id, settings)))
+        answer: WorkspaceAnswer = {"workspace": workspace(workspace_id, settings)}
+        return Answer(HTTPStatus.OK, answer)
 
     # Keys ------------------------------------------------------------------------------------
 
     def _keys(self, request: Request) -> Answer:
         found = list_keys(by=request.key, access=self._ports.access)
-        return Answer(HTTPStatus.OK, KeyList(keys=[api_key(key) for key in found]))
+        body: KeyList = {"keys": [api_key(key) for key in found]}
+        return Answer(HTTPStatus.OK, body)
 
     def _make_key(self, request: Request) -> Answer:
         body, ports = request.body_as(KeyBody), self._ports
@@ -335,7 +344,8 @@ class Api:
     def _revoke_key(self, request: Request, key_id: str) -> Answer:
         ports = self._ports
         key = revoke_key(key_id, by=request.key, access=ports.access, clock=ports.clock)
-        return Answer(HTTPStatus.OK, KeyAnswer(key=api_key(key)))
+        body: KeyAnswer = {"key": api_key(key)}
+        return Answer(HTTPStatus.OK, body)
 
     # The rest --------------------------------------------------------------------------------
 
@@ -350,7 +360,8 @@ class Api:
         done = self._ports.functions.invoke(
             self._ports.settings.sweeper_function, {"action": "redrive"}
         )
-        return Answer(HTTPStatus.OK, Redriven(redriven=done.get("redriven", 0)))
+        body: Redriven = {"redriven": done.get("redriven", 0)}
+        return Answer(HTTPStatus.OK, body)
 
     def _polling_status(self, request: Request) -> Answer:  # noqa: ARG002
         return self._ask_poller("status")
@@ -395,11 +406,13 @@ class Api:
     def _health(self, request: Request) -> Answer:  # noqa: ARG002
         """Open to everybody and asks nobody: it says that the function runs, and no more."""
         now = instant(self._ports.clock.now())
-        return Answer(HTTPStatus.OK, Health(status="ok", version=VERSION, timestamp=now))
+        body: Health = {"status": "ok", "version": VERSION, "timestamp": now}
+        return Answer(HTTPStatus.OK, body)
 
 
 def _shown_once(status: HTTPStatus, new: NewKey) -> Answer:
-    return Answer(status, NewKeyAnswer(key=api_key(new.key), apiKey=new.text))
+    body: NewKeyAnswer = {"key": api_key(new.key), "apiKey": new.text}
+    return Answer(status, body)
 
 
 def _rate(body: KeyBody, by: ApiKey) -> int:
@@ -425,14 +438,15 @@ def _failure(error: Exception, context: Any) -> Answer:
         logger.error("request failed", exc_info=error)
     elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("request could not be served", reason=str(error))
-    body: ErrorDetails = {
+    details: ErrorDetails = {
         "code": answer.code,
         "message": answer.message or str(error),
         "requestId": getattr(context, "aws_request_id", None),
     }
     if isinstance(error, InvalidInputError):
-        body["field"] = error.field
-    return Answer(answer.status, ErrorBody(error=body), _headers(error, answer))
+        details["field"] = error.field
+    body: ErrorBody = {"error": details}
+    return Answer(answer.status, body, _headers(error, answer))
 
 
 def _headers(error: Exception, answer: ErrorAnswer) -> dict[str, str]:

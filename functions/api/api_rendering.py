@@ -2,19 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from api_answers import (
-    KeyView,
-    SpecialistList,
-    SpecialistView,
-    TaskEvent,
-    TaskSummary,
-    TaskTrigger,
-    WholeTask,
-    Workspace,
-)
 
 from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.concurrency import group_shown
@@ -24,6 +14,18 @@ from nightdesk.domain.specialist import Specialist, SpecialistSet
 from nightdesk.domain.task import Origin, Task
 from nightdesk.services.place_in_line import COUNTED_TO, Place
 from nightdesk.services.show_task import TaskView
+
+if TYPE_CHECKING:  # for the cold start
+    from api_answers import (
+        KeyView,
+        SpecialistList,
+        SpecialistView,
+        TaskEvent,
+        TaskSummary,
+        TaskTrigger,
+        WholeTask,
+        Workspace,
+    )
 
 _MICROS = 1_000_000
 
@@ -42,7 +44,7 @@ def _instant_or_none(value: datetime | None) -> str | None:
     return None if value is None else instant(value)
 
 
-def summary(task: Task) -> TaskSummary:
+def summary(task: Task) -> "TaskSummary":
     """A task as lists show it: everything but prompt, output and trigger."""
     return {
         "id": task.id,
@@ -83,7 +85,7 @@ def summary(task: Task) -> TaskSummary:
     }
 
 
-def whole_task(view: TaskView, place: Place | None = None) -> WholeTask:
+def whole_task(view: TaskView, place: Place | None = None) -> "WholeTask":
     """A task with its prompt, its trigger, what it waits for and, once completed, its output."""
     origin, output = view.origin, view.output
     position, starts_at = _in_line(place)
@@ -112,7 +114,7 @@ def _in_line(place: Place | None) -> tuple[int | str | None, str | None]:
     return position, _instant_or_none(place.estimated_start)
 
 
-def _trigger(origin: Origin) -> TaskTrigger | None:
+def _trigger(origin: Origin) -> "TaskTrigger | None":
     trigger, target = origin.trigger, origin.target
     if trigger is None:
         return None
@@ -126,7 +128,7 @@ def _trigger(origin: Origin) -> TaskTrigger | None:
     }
 
 
-def event(shown: Event) -> TaskEvent:
+def event(shown: Event) -> "TaskEvent":
     """One line of a task's event log."""
     return {
         "number": shown.number,
@@ -138,7 +140,7 @@ def event(shown: Event) -> TaskEvent:
     }
 
 
-def workspace(workspace_id: str, settings: WorkspaceSettings) -> Workspace:
+def workspace(workspace_id: str, settings: WorkspaceSettings) -> "Workspace":
     """What a workspace's owners have set; null = no bound."""
     cost = settings.cost_micros_per_day
     return {
@@ -149,7 +151,7 @@ def workspace(workspace_id: str, settings: WorkspaceSettings) -> Workspace:
     }
 
 
-def api_key(key: ApiKey) -> KeyView:
+def api_key(key: ApiKey) -> "KeyView":
     """An API key without its secret."""
     return {
         "id": key.id,
@@ -167,7 +169,7 @@ def api_key(key: ApiKey) -> KeyView:
     }
 
 
-def specialist_list(specialists: SpecialistSet) -> SpecialistList:
+def specialist_list(specialists: SpecialistSet) -> "SpecialistList":
     """All specialists by id, and the files that could not be used."""
     usable = [_specialist(specialists.by_id[i], enabled=True) for i in specialists.ids]
     disabled = [_specialist(specialist, enabled=False) for specialist in specialists.disabled]
@@ -177,7 +179,7 @@ def specialist_list(specialists: SpecialistSet) -> SpecialistList:
     }
 
 
-def _specialist(specialist: Specialist, *, enabled: bool) -> SpecialistView:
+def _specialist(specialist: Specialist, *, enabled: bool) -> "SpecialistView":
     limits, cost = specialist.limits, specialist.limits.cost_micros
     return {
         "id": specialist.id,
