@@ -31,6 +31,7 @@ from nightdesk.services.answer_wake_up import answer_wake_up
 from nightdesk.services.claim_task import WakeUp
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.import_events import ImportPorts, ImportRules, import_event
+from nightdesk.services.polling.limits import SharedLimits
 from nightdesk.services.publish_intents import publish_row
 from nightdesk.services.publisher_ports import PublisherPorts
 from tests.attacks.corpus import Attack, Place
@@ -38,6 +39,7 @@ from tests.fakes.clock import FakeClock, FakeDice
 from tests.fakes.decisions import FakeTaskCounts
 from tests.fakes.model import calls, says
 from tests.fakes.outbox_store import FakeOutboxStore
+from tests.fakes.secrets import FakeRepositoryTokens
 from tests.fakes.task_store import FakeTaskStore
 from tests.fakes.tracked_comments import FakeTrackedComments
 from tests.fakes.wake_ups import FakeWakeUps
@@ -180,7 +182,8 @@ class AttackWorld:
     # What Nightdesk does ------------------------------------------------------------------------
 
     def _import_all(self) -> None:
-        source = GithubEventSource(self.client, token=lambda: self.read_token)
+        tokens, limits = FakeRepositoryTokens(self.read_token), SharedLimits(self.clock)
+        source = GithubEventSource(self.client, tokens, limits)
         repo = source.repository(NAME)
         rules = self._rules()
         ports = ImportPorts(
@@ -189,9 +192,7 @@ class AttackWorld:
             clock=self.clock,
             dice=FakeDice(),
             counts=FakeTaskCounts(),
-            gate_reader=GithubGateReader(
-                self.client, token=lambda: self.read_token, clock=self.clock
-            ),
+            gate_reader=GithubGateReader(self.client, tokens, limits, clock=self.clock),
         )
         for item in reversed(source.page(NAME, 1).events):
             event = event_of_feed(item, repo)

@@ -74,6 +74,8 @@ class FakeEventSource:
     issues: dict[int, IssueFacts] = field(default_factory=dict)
     #: The name that the caller knows may be an old one.
     former_name: str = ""
+    #: The credential that it is read with.
+    reader: str = "reader"
     #: Answer "unchanged" to any ETag, whatever has happened.
     lies: bool = False
     #: Called before each page is cut out of the feed.
@@ -92,6 +94,9 @@ class FakeEventSource:
             self.events, key=lambda e: (e.created_at, crc32(e.id.encode())), reverse=True
         )
         return newest[: 3 * self.per_page]
+
+    def credential(self, repo: str) -> str:
+        return self.reader
 
     def repository(self, repo: str) -> Repository:
         self._begin(f"repository {repo}")

@@ -1,40 +1,51 @@
 """`PollStates` in memory. It passes the same tests as the DynamoDB adapter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from nightdesk.domain.errors import ConditionFailedError
-from nightdesk.domain.github_ports import PollState, SeenEvents
+from nightdesk.domain.github_ports import PollRound, PollState, SeenEvents
 
 
 class FakePollStates:
     """Counts its writes, because they cost money."""
 
     def __init__(self) -> None:
-        self.states: dict[str, PollState] = {}
+        self.rows: dict[str, PollState] = {}
+        self.round = PollRound()
         self.seen_rows: dict[int, SeenEvents] = {}
         self.head_rows: dict[int, dict[int, str]] = {}
         self.writes = 0
 
-    def get(self, repo: str) -> PollState | None:
-        state = self.states.get(repo.lower())
-        return replace(state, repo=repo) if state else None
-
-    def lease(self, repo: str, *, now: datetime, until: datetime) -> PollState:
-        state = self.states.get(repo.lower(), PollState(repo=repo))
-        if state.lease_until and state.lease_until > now:
-            raise ConditionFailedError(repo)
-        leased = replace(state, repo=repo, lease_until=until, version=state.version + 1)
-        self.states[repo.lower()] = leased
+    def begin_round(self, *, now: datetime, until: datetime) -> PollRound:
+        if self.round.lease_until and self.round.lease_until > now:
+            raise ConditionFailedError("polling")
+        self.round = replace(self.round, lease_until=until, version=self.round.version + 1)
         self.writes += 1
-        return leased
+        return self.round
 
-    def release(self, state: PollState) -> None:
-        stored = self.states.get(state.repo.lower(), PollState(repo=state.repo))
-        if stored.version != state.version:
+    def keep_round(self, found: PollRound, *, until: datetime | None) -> None:
+        if self.round.version != found.version:
+            raise ConditionFailedError("polling")
+        self.round = replace(found, lease_until=until)
+        self.writes += 1
+
+    def last_round(self) -> PollRound:
+        return self.round
+
+    def states(self, repos: Sequence[str]) -> Mapping[str, PollState]:
+        return {
+            repo: replace(self.rows[repo.lower()], repo=repo)
+            for repo in repos
+            if repo.lower() in self.rows
+        }
+
+    def store(self, state: PollState) -> None:
+        stored = self.rows.get(state.repo.lower())
+        if (stored.version if stored else 0) != state.version:
             raise ConditionFailedError(state.repo)
-        self.states[state.repo.lower()] = replace(state, lease_until=None)
+        self.rows[state.repo.lower()] = replace(state, version=state.version + 1)
         self.writes += 1
 
     def seen(self, repo_id: int) -> SeenEvents | None:

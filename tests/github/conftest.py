@@ -23,7 +23,7 @@ from tests.github_simulator.conftest import (
 
 __all__ = ["github", "repository_path", "shared_simulator"]
 
-QUICK = Timeouts(connect=1.0, read=0.3)
+QUICK = Timeouts(connect=1.0, read=1.0)
 
 
 @dataclass

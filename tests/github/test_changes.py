@@ -7,13 +7,16 @@ import pytest
 from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.events import GithubEventSource
 from nightdesk.domain.trigger import event_of_feed
+from nightdesk.services.polling.limits import SharedLimits
+from tests.fakes.clock import FakeClock
+from tests.fakes.secrets import FakeRepositoryTokens
 from tests.github.conftest import Recorder, pass_time
 from tests.github_simulator.conftest import REPO, Github
 
 
 @pytest.fixture
 def source(api: GithubClient, token: str) -> GithubEventSource:
-    return GithubEventSource(api, token=lambda: token)
+    return GithubEventSource(api, FakeRepositoryTokens(token), SharedLimits(FakeClock()))
 
 
 def test_the_lists_show_what_was_opened_and_said_under_the_feeds_keys(

@@ -142,7 +142,7 @@ def test_an_answer_says_what_to_do_next(
 def test_a_cut_or_slow_connection_is_unavailable(
     api: GithubClient, github: Github, token: str, kind: str
 ) -> None:
-    disturb(github, kind=kind, seconds=0.4)
+    disturb(github, kind=kind, seconds=1.2)
     with pytest.raises(UnavailableError):
         api.get(REPO, token=token)
 

@@ -15,7 +15,9 @@ from nightdesk.domain.errors import TryLaterError, UnavailableError
 from nightdesk.domain.gate_ports import Permission
 from nightdesk.domain.github_ports import Account, GithubNotFoundError, Repository
 from nightdesk.domain.repository_rules import NO_RULES, RULES_FILE
+from nightdesk.services.polling.limits import SharedLimits
 from tests.fakes.clock import FakeClock
+from tests.fakes.secrets import FakeRepositoryTokens
 from tests.github.conftest import Recorder, disturb
 from tests.github_simulator.conftest import REPO, Github, build_repository, commit, git
 
@@ -29,13 +31,13 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def reader(api: GithubClient, token: str, clock: FakeClock) -> GithubGateReader:
-    return GithubGateReader(api, token=lambda: token, clock=clock)
+    return GithubGateReader(api, FakeRepositoryTokens(token), SharedLimits(clock), clock=clock)
 
 
 @pytest.fixture
 def public_reader(api: GithubClient, clock: FakeClock) -> GithubGateReader:
     """Without a token."""
-    return GithubGateReader(api, token=lambda: "", clock=clock)
+    return GithubGateReader(api, FakeRepositoryTokens(), SharedLimits(clock), clock=clock)
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def test_all_pages_are_read_up_to_githubs_limit(
     served_anew(github, tmp_path)
 
     patient = GithubClient(api_url=github.server.url, clock=clock)
-    reader = GithubGateReader(patient, token=lambda: "", clock=clock)
+    reader = GithubGateReader(patient, FakeRepositoryTokens(), SharedLimits(clock), clock=clock)
     changed = reader.changed_paths(NAME, github.open_pull("huge"))
 
     assert (len(changed.paths), changed.is_complete) == (CHANGED_FILES_MAX, False)

@@ -131,7 +131,7 @@ CALLS = [
         {"kind": "status", "status": 429, "headers": {"Retry-After": "11"}},
         {"kind": "status", "status": 403, "headers": {"Retry-After": "60"}, "after": True},
         {"kind": "status", "status": 401},
-        {"kind": "delay", "seconds": 0.4},
+        {"kind": "delay", "seconds": 1.2},
     ],
     ids=lambda fault: "-".join(str(v) for v in fault.values())[:28],
 )

@@ -9,7 +9,9 @@ from nightdesk.adapters.github.snapshots import GithubSnapshots
 from nightdesk.domain.errors import ErrorCode, InvalidInputError, PermanentError
 from nightdesk.domain.github_ports import GithubNotFoundError, Repository
 from nightdesk.domain.task import Target
-from tests.fakes.secrets import FakeTaskTokens
+from nightdesk.services.polling.limits import SharedLimits
+from tests.fakes.clock import FakeClock
+from tests.fakes.secrets import FakeRepositoryTokens, FakeTaskTokens
 from tests.github.conftest import Recorder, disturb
 from tests.github_simulator.conftest import REPO, Github, git
 
@@ -19,7 +21,7 @@ TARGET = Target(repo=NAME, repo_id=0, number=1, kind="issue")
 
 @pytest.fixture
 def source(api: GithubClient, token: str) -> GithubEventSource:
-    return GithubEventSource(api, token=lambda: token)
+    return GithubEventSource(api, FakeRepositoryTokens(token), SharedLimits(FakeClock()))
 
 
 @pytest.fixture

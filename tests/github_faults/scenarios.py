@@ -5,16 +5,17 @@ from typing import Any
 
 from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
 from nightdesk.adapters.github.events import GithubEventSource
+from nightdesk.adapters.github.gate import GithubGateReader
 from nightdesk.adapters.github.issues import GithubIssueReader
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.adapters.github.snapshots import GithubSnapshots
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.task import Target, TaskStatus
-from nightdesk.services.poll_repositories import PollerPorts, poll_repositories
+from nightdesk.services.poll_repositories import poll_repositories
 from nightdesk.services.publish_intents import publish_row
 from nightdesk.services.publisher_ports import PublisherPorts
 from nightdesk.services.reconcile import EVERY
-from tests.fakes.secrets import FakeTaskTokens
+from tests.fakes.secrets import FakeRepositoryTokens, FakeTaskTokens
 from tests.github_faults.harness import MINUTE, Scenario, Stage, reading
 from tests.github_simulator.conftest import REPO
 from tests.poller.world import PollerWorld
@@ -37,9 +38,13 @@ class _Polled:
         self._quiet = 0
 
     def poll(self) -> dict[str, Any]:
-        source = GithubEventSource(self.stage.client, token=lambda: self.stage.token)
-        known = self.world.ports()
-        ports = PollerPorts(**{**{n: getattr(known, n) for n in _PORTS}, "source": source})
+        ports = self.world.ports()
+        tokens = FakeRepositoryTokens(self.stage.token)
+        source = GithubEventSource(self.stage.client, tokens, ports.limits)
+        gate_reader = GithubGateReader(
+            self.stage.client, tokens, ports.limits, clock=self.stage.clock
+        )
+        ports = replace(ports, source=source, gate_reader=gate_reader)
         deadline = self.stage.clock.now() + 4 * MINUTE
         result: dict[str, Any] = poll_repositories(ports, deadline=deadline)["results"][0]
         return result
@@ -59,9 +64,6 @@ class _Polled:
 
     def reason(self) -> str:
         return "; ".join(self._said)
-
-
-_PORTS = tuple(PollerPorts.__dataclass_fields__)
 
 
 class PollPlay(_Polled):

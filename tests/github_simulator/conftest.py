@@ -256,7 +256,7 @@ def github(repository_path: Path, shared_simulator: Shared) -> Iterator[Github]:
     """The test fails when a request or an answer is not as GitHub's OpenAPI document says."""
     server, clock, gate = shared_simulator.server, shared_simulator.clock, shared_simulator.gate
     server.state.reset()
-    gate.take_violations()
+    gate.forget()
     clock.time = NOON
     repository = server.state.add_repository("octo-org/widgets", repository_path)
     yield Github(server, repository, clock, gate)

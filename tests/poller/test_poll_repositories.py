@@ -11,6 +11,7 @@ from nightdesk.domain.github_ports import Account, FeedEvent, FeedPage, Reposito
 from nightdesk.domain.specialist import EventTrigger
 from nightdesk.domain.task import TITLE_MAX, TriggerSource
 from nightdesk.domain.untrusted_text import fenced_parts
+from nightdesk.services.polling.rounds import LEASE
 from tests.fakes.clock import NOON
 from tests.fakes.github import AUTHOR, FakeEventSource, issue_event, issue_facts
 from tests.fakes.kill import Kill, KillSwitch
@@ -137,7 +138,7 @@ def test_the_status_tells_what_is_known_without_asking_github(world: PollerWorld
 
 
 def test_a_poll_under_way_shows_in_the_status(world: PollerWorld) -> None:
-    world.states.lease("octo-org/widgets", now=NOON, until=NOON + MINUTE)
+    world.states.begin_round(now=NOON, until=NOON + MINUTE)
     assert world.status()["isRunning"] is True
 
 
@@ -150,7 +151,7 @@ def test_the_log_lines_bear_the_tags_that_people_search_for(world: PollerWorld) 
 
     loggers = [
         logging.getLogger(f"nightdesk.services.{name}")
-        for name in ("poll_repositories", "import_events")
+        for name in ("polling.results", "import_events")
     ]
     handler = Kept()
     for logger in loggers:
@@ -233,20 +234,6 @@ def test_a_late_event_on_a_deep_page_is_found_although_the_first_page_is_known()
     assert len(world.tasks.tasks) == 6
 
 
-def test_a_lying_etag_delays_an_event_by_three_polls_at_most(world: PollerWorld) -> None:
-    world.watch()
-    world.happens(1)
-    world.poll()
-    world.source.lies = True
-    world.happens(2)
-
-    for _ in range(3):
-        world.clock.advance(MINUTE)
-        assert world.poll_one()["eventsFound"] == 0
-    world.clock.advance(MINUTE)
-    assert world.poll_one()["eventsProcessed"] == 1
-
-
 def test_a_lying_etag_delays_an_event_by_ten_minutes_at_most(world: PollerWorld) -> None:
     world.watch()
     world.poll()
@@ -267,19 +254,19 @@ def test_ids_are_not_compared_by_size(world: PollerWorld) -> None:
     assert world.poll_one()["eventsProcessed"] == 1
 
 
-def test_an_unchanged_feed_costs_two_small_writes(world: PollerWorld) -> None:
+def test_unchanged_feeds_cost_two_writes_however_many_they_are(world: PollerWorld) -> None:
+    world.settings = replace(world.settings, repos="octo-org/widgets, Octo-Org/Gadgets")
+    world.source.former_name = "octo-org/gadgets"
     world.watch()
-    world.happens(1)
     world.poll()
-    before = world.states.writes
+    world.source.calls, before = [], world.states.writes
     world.clock.advance(MINUTE)
 
-    world.poll()
-
+    assert world.poll()["summary"]["reposChecked"] == 2
     assert world.states.writes - before == 2
 
 
-def test_a_busy_feed_without_tasks_costs_three_writes_and_no_reading(world: PollerWorld) -> None:
+def test_a_busy_feed_without_tasks_costs_four_writes_and_no_reading(world: PollerWorld) -> None:
     world.watch()
     for number in range(100):
         world.happens(number, action="closed")
@@ -288,7 +275,8 @@ def test_a_busy_feed_without_tasks_costs_three_writes_and_no_reading(world: Poll
     result = world.poll_one()
 
     assert result["skipped"] == {"no_trigger": 100}
-    assert world.states.writes - before == 3
+    # The round twice, what is seen, and the new ETag.
+    assert world.states.writes - before == 4
     assert world.source.calls == ["page 1 octo-org/widgets"]
 
 
@@ -618,12 +606,12 @@ def test_what_does_not_fit_into_the_time_is_left_for_the_next_poll(world: Poller
     assert world.poll_one()["eventsProcessed"] == 1
 
 
-def test_a_poll_at_work_is_left_alone(world: PollerWorld) -> None:
-    now = world.clock.now()
-    world.states.lease("octo-org/widgets", now=now, until=now + timedelta(minutes=6))
+def test_a_poll_at_work_is_left_alone_and_a_dead_one_for_45_seconds(world: PollerWorld) -> None:
+    world.states.begin_round(now=NOON, until=NOON + LEASE)
 
-    assert world.poll_one()["error"] == "another poll of this repository is at work"
-    world.clock.advance(timedelta(minutes=6))
+    assert world.poll_one()["error"] == "another poll is at work"
+    assert world.source.calls == []
+    world.clock.advance(timedelta(seconds=45))
     assert "error" not in world.poll_one()
 
 
@@ -657,7 +645,7 @@ def test_a_renamed_repository_is_followed(world: PollerWorld) -> None:
     (origin,) = world.tasks.origins.values()
     assert origin.target is not None
     assert origin.target.repo == "octo-org/gadgets"
-    assert world.states.states["octo-org/widgets"].full_name == "octo-org/gadgets"
+    assert world.states.rows["octo-org/widgets"].full_name == "octo-org/gadgets"
 
 
 def test_a_new_repository_under_an_old_name_is_watched_from_now_on(world: PollerWorld) -> None:

@@ -7,7 +7,7 @@ import pytest
 from nightdesk.domain.errors import TryLaterError, UnavailableError
 from nightdesk.domain.github_ports import Account, Change, Changes, Repository
 from nightdesk.domain.specialist import EventTrigger
-from nightdesk.services.poll_repositories import FEED_EVENTS
+from nightdesk.services.polling.new_events import FEED_EVENTS
 from nightdesk.services.reconcile import EVERY, OVERLAP
 from tests.fakes.clock import NOON
 from tests.fakes.github import AUTHOR, FakeEventSource, issue_event, issue_facts

@@ -7,12 +7,9 @@ from typing import Any
 from nightdesk.domain.github_ports import Account, FeedEvent
 from nightdesk.domain.specialist import EventTrigger, Specialist
 from nightdesk.domain.trigger import parse_default_triggers
-from nightdesk.services.poll_repositories import (
-    PollerPorts,
-    PollerSettings,
-    poll_repositories,
-    poll_status,
-)
+from nightdesk.services.poll_repositories import poll_repositories, poll_status
+from nightdesk.services.polling.limits import SharedLimits
+from nightdesk.services.polling.ports import PollerPorts, PollerSettings
 from tests.fakes.clock import FakeClock, FakeDice
 from tests.fakes.decisions import FakeDecisions, FakeTaskCounts
 from tests.fakes.gate_reader import FakeGateReader
@@ -46,6 +43,7 @@ class PollerWorld:
             interval=timedelta(minutes=5),
             workspace_id="default",
             default_triggers=parse_default_triggers(ON_OPENED),
+            at_once=1,
         )
     )
 
@@ -55,6 +53,7 @@ class PollerWorld:
             tasks=guard.guard(self.tasks),
             states=guard.guard(self.states),
             source=guard.guard(self.source),
+            limits=SharedLimits(self.clock),
             wake_ups=guard.guard(self.wake_ups),
             counts=guard.guard(self.counts),
             decisions=guard.guard(self.decisions),

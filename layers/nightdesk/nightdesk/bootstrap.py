@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
     from nightdesk.adapters.github.client import GithubClient
     from nightdesk.adapters.github.credentials.app_tokens import AppTokens
-    from nightdesk.adapters.github.gate import GithubGateReader
     from nightdesk.adapters.secrets import Secrets
     from nightdesk.domain.dead_letters import DeadLetters
     from nightdesk.domain.github_ports import RepositoryTokens, WriteTokens
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from nightdesk.services.api_ports import ApiPorts
     from nightdesk.services.conversation_ports import ConversationPorts
     from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
-    from nightdesk.services.poll_repositories import PollerPorts
+    from nightdesk.services.polling.ports import PollerPorts
     from nightdesk.services.publisher_ports import PublisherPorts
     from nightdesk.services.receive_webhook import WebhookPorts
 
@@ -161,26 +160,30 @@ def poller() -> "PollerPorts":
     from nightdesk.adapters.dynamodb.decisions import DynamoDecisions, DynamoTaskCounts
     from nightdesk.adapters.dynamodb.github_state import DynamoPollStates
     from nightdesk.adapters.github.events import GithubEventSource
+    from nightdesk.adapters.github.gate import GithubGateReader
     from nightdesk.adapters.specialist_files import SpecialistFiles
     from nightdesk.adapters.sqs import SqsWakeUps
     from nightdesk.domain.trigger import parse_default_triggers
-    from nightdesk.services.poll_repositories import PollerPorts, PollerSettings
+    from nightdesk.services.polling.limits import SharedLimits
+    from nightdesk.services.polling.ports import PollerPorts, PollerSettings
 
     known, clock = settings(), SystemClock()
-    secrets = _secrets(clock)
-    source = GithubEventSource(
-        _github_client(clock), token=lambda: secrets.read(known.github_read_token_parameter)
+    client, tokens, limits = (
+        _github_client(clock),
+        _personal_read_tokens(clock),
+        SharedLimits(clock),
     )
     return PollerPorts(
         tasks=_task_store(),
         states=DynamoPollStates(),
-        source=source,
+        source=GithubEventSource(client, tokens, limits),
+        limits=limits,
         specialists=SpecialistFiles(_specialists_dir()),
         wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
         clock=clock,
         dice=SystemDice(),
         counts=DynamoTaskCounts(),
-        gate_reader=_gate_reader(_github_client(clock), secrets, clock),
+        gate_reader=GithubGateReader(client, tokens, limits, clock=clock),
         decisions=DynamoDecisions(retention=known.retention),
         settings=PollerSettings(
             repos=known.github_polling_repos,
@@ -199,10 +202,12 @@ def poller() -> "PollerPorts":
 @cache
 def github_webhook() -> "WebhookPorts":
     from nightdesk.adapters.dynamodb.decisions import DynamoDecisions, DynamoTaskCounts
+    from nightdesk.adapters.github.gate import GithubGateReader
     from nightdesk.adapters.github.webhooks import read_delivery
     from nightdesk.adapters.specialist_files import SpecialistFiles
     from nightdesk.adapters.sqs import SqsWakeUps
     from nightdesk.domain.trigger import parse_default_triggers
+    from nightdesk.services.polling.limits import SharedLimits
     from nightdesk.services.receive_webhook import WebhookPorts, WebhookSettings
 
     known, clock = settings(), SystemClock()
@@ -218,7 +223,12 @@ def github_webhook() -> "WebhookPorts":
         clock=clock,
         dice=SystemDice(),
         counts=DynamoTaskCounts(),
-        gate_reader=_gate_reader(_impatient_github_client(clock), secrets, clock),
+        gate_reader=GithubGateReader(
+            _impatient_github_client(clock),
+            _personal_read_tokens(clock),
+            SharedLimits(clock),
+            clock=clock,
+        ),
         decisions=DynamoDecisions(retention=known.retention),
         secrets=lambda: tuple(secrets.read(name) for name in names),
         read_delivery=read_delivery,
@@ -306,15 +316,6 @@ def _impatient_github_client(clock: SystemClock) -> "GithubClient":
     return GithubClient(api_url=settings().github_api_url, clock=clock, timeouts=timeouts)
 
 
-def _gate_reader(
-    client: "GithubClient", secrets: "Secrets", clock: SystemClock
-) -> "GithubGateReader":
-    from nightdesk.adapters.github.gate import GithubGateReader
-
-    name = settings().github_read_token_parameter
-    return GithubGateReader(client, token=lambda: secrets.read(name), clock=clock)
-
-
 @cache
 def _app_tokens() -> "AppTokens | None":
     """The tokens of the GitHub App, if this function is given one."""
@@ -336,12 +337,15 @@ def _app_tokens() -> "AppTokens | None":
 
 
 def _read_tokens(clock: SystemClock) -> "RepositoryTokens":
-    if app := _app_tokens():
-        return app
-    from nightdesk.adapters.github.credentials.personal import PersonalReadToken
+    return _app_tokens() or _personal_read_tokens(clock)
+
+
+def _personal_read_tokens(clock: SystemClock) -> "RepositoryTokens":
+    """The poller's and the webhook's, which have no App: their tokens are for many repositories."""
+    from nightdesk.adapters.github.credentials.personal import PersonalReadTokens
 
     known, secrets = settings(), _secrets(clock)
-    return PersonalReadToken(read=lambda: secrets.read(known.github_read_token_parameter))
+    return PersonalReadTokens(read=lambda: secrets.read(known.github_read_token_parameter))
 
 
 def _write_tokens(client: "GithubClient", clock: SystemClock) -> "WriteTokens":

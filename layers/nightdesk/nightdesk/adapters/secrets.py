@@ -4,6 +4,7 @@ logged. Errors name the secret and the kind of failure, nothing else.
 
 from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import botocore.session
@@ -24,7 +25,7 @@ _CONFIG = Config(
 
 
 class Secrets(ABC):
-    """Reads secrets by name. The client is made on first use."""
+    """Reads secrets by name, for many threads. The client is made on first use."""
 
     _service: str
     _missing: str
@@ -34,6 +35,7 @@ class Secrets(ABC):
         self._region = region
         self._client: Any = None
         self._kept: dict[str, tuple[datetime, str]] = {}
+        self._lock = Lock()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({sorted(self._kept)})"
@@ -48,12 +50,13 @@ class Secrets(ABC):
         """
         if not name:
             return ""
-        now = self._clock.now()
-        if name in self._kept and now - self._kept[name][0] < KEPT_FOR:
-            return self._kept[name][1]
-        value = self._read(name)
-        self._kept[name] = now, value
-        return value
+        with self._lock:  # one thread asks, the others wait for its answer
+            now = self._clock.now()
+            if name in self._kept and now - self._kept[name][0] < KEPT_FOR:
+                return self._kept[name][1]
+            value = self._read(name)
+            self._kept[name] = now, value
+            return value
 
     @abstractmethod
     def _connect(self, session: botocore.session.Session) -> Any: ...

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import botocore.session
@@ -34,6 +34,7 @@ class SqsWakeUps:
         self._queue_url = queue_url
         self._region = region
         self._client: Any = None
+        self._lock = Lock()
 
     def send(self, task_id: str, *, delay: timedelta = timedelta(0)) -> None:
         """Raises UnavailableError when SQS does not take it; the sweeper will wake the task."""
@@ -74,8 +75,9 @@ class SqsWakeUps:
             return
 
     def _sqs(self) -> Any:
-        if self._client is None:
-            self._client = _client(self._region)
+        with self._lock:  # the poller's threads may want it at the same moment
+            if self._client is None:
+                self._client = _client(self._region)
         return self._client
 
 

@@ -5,9 +5,10 @@ state of polling, and tokens. Each port has an adapter and a fake that pass the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Protocol
 
-from nightdesk.domain.errors import ErrorCode, PermanentError
+from nightdesk.domain.errors import ErrorCode, PermanentError, TryLaterError
 
 # Errors ---------------------------------------------------------------------------------------
 # Besides these, every call may raise PermanentError (403: not permitted), TryLaterError (a rate
@@ -146,7 +147,11 @@ class PostedComment:
 
 
 class EventSource(Protocol):
-    """What the poller reads, with the service's read token."""
+    """What the poller reads, with the service's read credentials. Many threads use it at once."""
+
+    def credential(self, repo: str) -> str:
+        """Whose rate limits reading this repository counts against; asks nobody on GitHub."""
+        ...
 
     def repository(self, repo: str) -> Repository:
         """The repository under its present name; renames are followed."""
@@ -170,24 +175,25 @@ class EventSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollState:
-    """What is remembered of a polled repository between two polls. `repo` is as configured."""
+    """What is remembered of a polled repository between two polls. `repo` is as configured.
+
+    It is written only when something in it has changed, not by each poll.
+    """
 
     repo: str
     repo_id: int = 0
     full_name: str = ""
     etag: str = ""
     etag_at: datetime | None = None
-    #: Answers "unchanged" since the last full answer.
-    unchanged: int = 0
-    #: Not before this time, because GitHub said so.
-    next_poll_at: datetime | None = None
-    checked_at: datetime | None = None
+    #: Whose ETags these are: they mean nothing to another credential.
+    credential: str = ""
+    #: GitHub wants to be asked no sooner again.
+    poll_interval: timedelta = timedelta(0)
     last_event_id: str = ""
     last_error: str = ""
     reconcile: "ReconcileState | None" = None
     #: The newest times between which more happened than GitHub's feed shows: (from, to).
     gaps: tuple[tuple[datetime, datetime], ...] = ()
-    lease_until: datetime | None = None
     version: int = 0
 
 
@@ -197,11 +203,24 @@ class ReconcileState:
 
     #: What was made before is old and starts nothing.
     began_at: datetime
-    done_at: datetime
     #: Everything changed before this time is dealt with.
     cursor: datetime
     etags: tuple[str, ...] = ()
     etags_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRound:
+    """What the polls of all repositories share. Names of repositories are in lower case.
+
+    `limits` is what is known of GitHub's limits, by credential (see `domain.rate_limits`).
+    """
+
+    asked_at: Mapping[str, datetime] = field(default_factory=dict)
+    compared_at: Mapping[str, datetime] = field(default_factory=dict)
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lease_until: datetime | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,23 +236,35 @@ class SeenEvents:
 class PollStates(Protocol):
     """Durable state of polling. Writes are conditional, so that overlapping polls do no harm."""
 
-    def get(self, repo: str) -> PollState | None:
-        """Consistent read."""
-        ...
-
-    def lease(self, repo: str, *, now: datetime, until: datetime) -> PollState:
-        """Take the repository for one poll, and read its state.
+    def begin_round(self, *, now: datetime, until: datetime) -> PollRound:
+        """Take the lease on polling, and read what the last round left.
 
         Raises:
             ConditionFailedError: another poll holds it.
         """
         ...
 
-    def release(self, state: PollState) -> None:
-        """Store the state and give the lease back.
+    def keep_round(self, found: PollRound, *, until: datetime | None) -> None:
+        """Store the round and lengthen its lease; with None, give the lease back.
 
         Raises:
             ConditionFailedError: our lease ran out and another poll took it; nothing is stored.
+        """
+        ...
+
+    def last_round(self) -> PollRound:
+        """Consistent read."""
+        ...
+
+    def states(self, repos: Sequence[str]) -> Mapping[str, PollState]:
+        """Of those that have one; the keys are as given. Consistent reads, many in a request."""
+        ...
+
+    def store(self, state: PollState) -> None:
+        """Replace it, on the version that was read (0 = there was none).
+
+        Raises:
+            ConditionFailedError: another poll has changed it meanwhile.
         """
         ...
 
@@ -258,16 +289,44 @@ class PollStates(Protocol):
         ...
 
 
+class RateLimits(Protocol):
+    """GitHub's limits, by credential. Used by many threads at once."""
+
+    def enter(self, credential: str) -> None:
+        """Count one request, and wait a little where the minute's points are spent.
+
+        Raises:
+            TryLaterError: GitHub has ordered a longer pause, or the time is up before.
+        """
+        ...
+
+    def pause(self, credential: str, error: TryLaterError) -> None:
+        """GitHub wants to hear nothing from this credential for a while."""
+        ...
+
+
 # Tokens ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryToken:
-    """A token for one repository; "" reads public repositories anonymously."""
+    """A token for one repository; "" reads public repositories anonymously.
+
+    `credential` names whose rate limits and ETags it has (an installation of a GitHub App has many
+    tokens one after the other); it is stored, and tells nothing of the token. "" = of this token.
+    """
 
     token: str = field(repr=False)
     repo: str
     expires_at: datetime | None = None
+    credential: str = ""
+
+    @property
+    def credential_id(self) -> str:
+        """The credential's name or, for want of one, a fingerprint of the token."""
+        if self.credential:
+            return self.credential
+        return sha256(self.token.encode()).hexdigest()[:12] if self.token else "anonymous"
 
 
 #: What a token may do: {"issues": "write", "contents": "read"}, in GitHub's words.

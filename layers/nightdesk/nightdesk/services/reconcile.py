@@ -32,9 +32,7 @@ logger = logging.getLogger(__name__)
 #: GitHub's `since` counts in seconds, and its lists lag by moments.
 OVERLAP = timedelta(minutes=2)
 EVERY = timedelta(minutes=5)
-#: Repositories that are compared in one poll at most, so that many take their turns.
-AT_ONCE = 30
-#: An unchanged list is believed so long.
+#: An unchanged list is believed so long, and longer where many share a credential.
 ETAGS_MAX_AGE = timedelta(hours=1)
 #: A pull request that was changed no later than this after its opening has had no push.
 UNTOUCHED = timedelta(seconds=5)
@@ -42,7 +40,7 @@ UNTOUCHED = timedelta(seconds=5)
 
 def begun(now: datetime) -> ReconcileState:
     """The first time starts nothing: what was made before is old."""
-    return ReconcileState(began_at=now, done_at=now, cursor=now)
+    return ReconcileState(began_at=now, cursor=now)
 
 
 def reconcile(
@@ -50,6 +48,7 @@ def reconcile(
     repo: Repository,
     *,
     now: datetime,
+    etags_max_age: timedelta = ETAGS_MAX_AGE,
     source: EventSource,
     states: PollStates,
     rules: ImportRules,
@@ -61,7 +60,7 @@ def reconcile(
         TryLaterError, UnavailableError, PermanentError: the cursor stays, so all of it comes again.
     """
     since = state.cursor - OVERLAP
-    is_fresh = state.etags_at is not None and now - state.etags_at < ETAGS_MAX_AGE
+    is_fresh = state.etags_at is not None and now - state.etags_at < etags_max_age
     changes = source.changes(repo, since, etags=state.etags if is_fresh else ())
     heads = states.heads(repo.id) if any(c.head_sha for c in changes.items) else {}
     decisions: list[Decision] = []
@@ -76,7 +75,7 @@ def reconcile(
     # The lists' addresses name the cursor; for another one the ETags mean nothing.
     kept = changes.etags if cursor == state.cursor else ("", "", changes.etags[2])
     etags_at = state.etags_at if is_fresh else now
-    return replace(state, done_at=now, cursor=cursor, etags=kept, etags_at=etags_at), decisions
+    return replace(state, cursor=cursor, etags=kept, etags_at=etags_at), decisions
 
 
 def _import(change: Change, event: GithubEvent, rules: ImportRules, ports: ImportPorts) -> Imported:

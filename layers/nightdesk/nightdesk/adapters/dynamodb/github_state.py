@@ -1,13 +1,14 @@
 """The state of polling in the `Github` table.
 
-Rows: `repo#owner/name` + `poll` (small: it is written by every poll), `repo#<id>` + `seen` (the
-events that are dealt with, compressed; written only when there were new ones) or `heads` (of its
-open pull requests, written only when one has moved). The keys of events
+Rows: `polling` + `round` (what all repositories' polls share; the only row that is written while
+nothing happens), `repo#owner/name` + `poll` (written when something in it has changed),
+`repo#<id>` + `seen` (the events that are dealt with, compressed; written only when there were new
+ones) or `heads` (of its open pull requests, written only when one has moved). The keys of events
 that made tasks are rows of their own, put by the task store in the same transaction.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.update import Action
@@ -15,41 +16,66 @@ from pynamodb.expressions.update import Action
 from nightdesk.adapters.dynamodb.tables import GithubItem, instant
 from nightdesk.adapters.dynamodb.transactions import ConditionFailed, patiently, translated
 from nightdesk.domain.errors import ConditionFailedError
-from nightdesk.domain.github_ports import PollState, ReconcileState, SeenEvents
+from nightdesk.domain.github_ports import PollRound, PollState, ReconcileState, SeenEvents
 
 _POLL, _SEEN, _HEADS = "poll", "seen", "heads"
+_POLLING, _ROUND = "polling", "round"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class DynamoPollStates:
     """`PollStates` on DynamoDB."""
 
-    def get(self, repo: str) -> PollState | None:
-        with translated():
-            try:
-                item = GithubItem.get(_poll_key(repo), _POLL, consistent_read=True)
-            except GithubItem.DoesNotExist:
-                return None
-        return _state_of(repo, item)
-
-    def lease(self, repo: str, *, now: datetime, until: datetime) -> PollState:
-        item = GithubItem(_poll_key(repo), _POLL)
+    def begin_round(self, *, now: datetime, until: datetime) -> PollRound:
+        item = GithubItem(_POLLING, _ROUND)
         free = GithubItem.lease_until.does_not_exist() | (GithubItem.lease_until <= now)
         actions: list[Action] = [GithubItem.lease_until.set(until), GithubItem.version.add(1)]
         try:
             patiently(lambda: item.update(actions=actions, condition=free))
         except ConditionFailed as error:
-            raise ConditionFailedError(repo) from error
-        return _state_of(repo, item)
+            raise ConditionFailedError(_POLLING) from error
+        return _round_of(item)
 
-    def release(self, state: PollState) -> None:
-        item = GithubItem(_poll_key(state.repo), _POLL)
+    def keep_round(self, found: PollRound, *, until: datetime | None) -> None:
+        lease = GithubItem.lease_until
+        item = GithubItem(_POLLING, _ROUND)
         actions: list[Action] = [
-            GithubItem.document.set(_document_of(state)),
-            GithubItem.lease_until.remove(),
+            GithubItem.document.set(_round_document(found)),
+            lease.set(until) if until else lease.remove(),
         ]
-        ours = GithubItem.version == state.version
+        ours = GithubItem.version == found.version
         try:
             patiently(lambda: item.update(actions=actions, condition=ours))
+        except ConditionFailed as error:
+            raise ConditionFailedError(_POLLING) from error
+
+    def last_round(self) -> PollRound:
+        with translated():
+            try:
+                return _round_of(GithubItem.get(_POLLING, _ROUND, consistent_read=True))
+            except GithubItem.DoesNotExist:
+                return PollRound()
+
+    def states(self, repos: Sequence[str]) -> Mapping[str, PollState]:
+        named = {_poll_key(repo): repo for repo in repos}
+        keys = [(key, _POLL) for key in named]
+        with translated():
+            items = list(GithubItem.batch_get(keys, consistent_read=True))
+        return {named[item.pk]: _state_of(named[item.pk], item) for item in items}
+
+    def store(self, state: PollState) -> None:
+        item = GithubItem(
+            _poll_key(state.repo),
+            _POLL,
+            document=_document_of(state),
+            version=state.version + 1,
+        )
+        as_read = (
+            GithubItem.version == state.version if state.version else GithubItem.pk.does_not_exist()
+        )
+        try:
+            patiently(lambda: item.save(condition=as_read))
         except ConditionFailed as error:
             raise ConditionFailedError(state.repo) from error
 
@@ -112,9 +138,8 @@ def _document_of(state: PollState) -> dict[str, Any]:
         "fullName": state.full_name,
         "etag": state.etag,
         "etagAt": _text(state.etag_at),
-        "unchanged": state.unchanged,
-        "nextPollAt": _text(state.next_poll_at),
-        "checkedAt": _text(state.checked_at),
+        "credential": state.credential,
+        "pollSeconds": state.poll_interval.total_seconds(),
         "lastEventId": state.last_event_id,
         "lastError": state.last_error,
         "reconcile": _reconcile_document(state.reconcile),
@@ -127,7 +152,6 @@ def _reconcile_document(state: ReconcileState | None) -> dict[str, Any] | None:
         return None
     return {
         "beganAt": _text(state.began_at),
-        "doneAt": _text(state.done_at),
         "cursor": _text(state.cursor),
         "etags": list(state.etags),
         "etagsAt": _text(state.etags_at),
@@ -139,7 +163,6 @@ def _reconcile_of(document: Mapping[str, Any] | None) -> ReconcileState | None:
         return None
     return ReconcileState(
         began_at=datetime.fromisoformat(document["beganAt"]),
-        done_at=datetime.fromisoformat(document["doneAt"]),
         cursor=datetime.fromisoformat(document["cursor"]),
         etags=tuple(document["etags"]),
         etags_at=_moment(document["etagsAt"]),
@@ -154,9 +177,8 @@ def _state_of(repo: str, item: GithubItem) -> PollState:
         full_name=str(document.get("fullName", "")),
         etag=str(document.get("etag", "")),
         etag_at=_moment(document.get("etagAt")),
-        unchanged=int(document.get("unchanged", 0)),
-        next_poll_at=_moment(document.get("nextPollAt")),
-        checked_at=_moment(document.get("checkedAt")),
+        credential=str(document.get("credential", "")),
+        poll_interval=timedelta(seconds=float(document.get("pollSeconds", 0))),
         last_event_id=str(document.get("lastEventId", "")),
         last_error=str(document.get("lastError", "")),
         reconcile=_reconcile_of(document.get("reconcile")),
@@ -164,6 +186,27 @@ def _state_of(repo: str, item: GithubItem) -> PollState:
             (datetime.fromisoformat(begin), datetime.fromisoformat(end))
             for begin, end in document.get("gaps", ())
         ),
+        version=int(item.version or 0),
+    )
+
+
+def _round_document(found: PollRound) -> dict[str, Any]:
+    """Times as milliseconds: there is one for each repository."""
+    return {
+        "asked": {repo: (at - _EPOCH) // _MILLISECOND for repo, at in found.asked_at.items()},
+        "compared": {repo: (at - _EPOCH) // _MILLISECOND for repo, at in found.compared_at.items()},
+        "limits": {name: dict(limits) for name, limits in found.limits.items()},
+    }
+
+
+def _round_of(item: GithubItem) -> PollRound:
+    document: Mapping[str, Any] = item.document or {}
+    return PollRound(
+        asked_at={r: _EPOCH + ms * _MILLISECOND for r, ms in document.get("asked", {}).items()},
+        compared_at={
+            r: _EPOCH + ms * _MILLISECOND for r, ms in document.get("compared", {}).items()
+        },
+        limits=document.get("limits", {}),
         lease_until=item.lease_until,
         version=int(item.version or 0),
     )

@@ -28,6 +28,8 @@ from pynamodb.models import Model
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 3
 RETRIES = 2
+#: At most, of connections kept open: the poller has as many threads.
+CONNECTIONS = 32
 
 
 class InstantAttribute(Attribute[datetime]):
@@ -385,6 +387,7 @@ def connect(names: TableNames, *, region: str | None = None) -> None:
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
         max_retry_attempts=RETRIES,
+        max_pool_connections=CONNECTIONS,
     )
     added: set[str] = set()
     for model, table_name in _tables(names).items():

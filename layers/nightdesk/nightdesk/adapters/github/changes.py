@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from nightdesk.adapters.github.client import GithubClient
+from nightdesk.adapters.github.reading import CountedReads
 from nightdesk.adapters.github.shapes import (
     account_of,
     issue_of,
@@ -29,10 +29,9 @@ PULL_PAGES = 3
 class ChangeLists:
     """Reads the three lists of one repository."""
 
-    def __init__(self, client: GithubClient, repo: Repository, token: str) -> None:
-        self._client = client
+    def __init__(self, reads: CountedReads, repo: Repository) -> None:
+        self._reads = reads
         self._repo = repo
-        self._token = token
 
     def since(self, since: datetime, etags: Sequence[str]) -> Changes:
         asked = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -59,8 +58,8 @@ class ChangeLists:
         found = _List(etag=etag)
         for page in range(1, pages + 1):
             numbers = {"per_page": str(PER_PAGE), "page": str(page)}
-            answer = self._client.get(
-                path, token=self._token, query={**query, **numbers}, etag=etag if page == 1 else ""
+            answer = self._reads.get(
+                path, query={**query, **numbers}, etag=etag if page == 1 else ""
             )
             if answer.status == 304:  # noqa: PLR2004 - HTTP's own number
                 return found
@@ -90,7 +89,7 @@ class ChangeLists:
         number = int(str(comment.get("issue_url", "")).rpartition("/")[2] or 0)
         if number not in by_number:
             path = repository_path(self._repo.full_name, "issues", number)
-            by_number[number] = self._client.get(path, token=self._token).data
+            by_number[number] = self._reads.get(path).data
         return by_number[number]
 
     def _pull(self, pull: dict[str, Any]) -> Change:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -37,6 +38,8 @@ READ_TIMEOUT_SECONDS = 10.0
 DEADLINE = timedelta(seconds=20)
 DOWNLOAD_DEADLINE = timedelta(minutes=5)
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+#: Kept open at most; the poller has as many threads.
+CONNECTIONS = 32
 _MAX_REDIRECTS = 3
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 307, 308})
@@ -99,7 +102,13 @@ class GithubClient:
         self._origin = _origin(urlsplit(self._api_url))
         self._clock = clock
         self._timeouts = timeouts or Timeouts()
+        # One session for all threads: its connections are shared, and it keeps no cookies, which
+        # are the one thing that a request would change in it.
         self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
         self._session.headers.update(
             {
                 "Accept": "application/vnd.github+json",

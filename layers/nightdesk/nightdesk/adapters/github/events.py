@@ -1,10 +1,11 @@
 """What the poller reads: repositories, their events, and issues (`EventSource`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from nightdesk.adapters.github.changes import ChangeLists
 from nightdesk.adapters.github.client import Answer, GithubClient
+from nightdesk.adapters.github.reading import CountedReads
 from nightdesk.adapters.github.shapes import (
     feed_event_of,
     issue_of,
@@ -12,7 +13,14 @@ from nightdesk.adapters.github.shapes import (
     repository_path,
 )
 from nightdesk.domain.errors import UnavailableError
-from nightdesk.domain.github_ports import Changes, FeedPage, IssueFacts, Repository
+from nightdesk.domain.github_ports import (
+    Changes,
+    FeedPage,
+    IssueFacts,
+    RateLimits,
+    Repository,
+    RepositoryTokens,
+)
 
 #: GitHub's largest page, and how far back its feed of 300 events goes.
 EVENTS_PER_PAGE = 100
@@ -20,19 +28,22 @@ LAST_PAGE = 3
 
 
 class GithubEventSource:
-    """`EventSource` on GitHub's REST API, with the token that `token` answers ("" = none)."""
+    """`EventSource` on GitHub's REST API, with the token that `tokens` has for each repository."""
 
-    def __init__(self, client: GithubClient, *, token: Callable[[], str]) -> None:
+    def __init__(self, client: GithubClient, tokens: RepositoryTokens, limits: RateLimits) -> None:
         self._client = client
-        self._token = token
+        self._tokens = tokens
+        self._limits = limits
+
+    def credential(self, repo: str) -> str:
+        return self._tokens.token_for(repo, 0).credential_id
 
     def repository(self, repo: str) -> Repository:
-        return repository_of(self._client.get(repository_path(repo), token=self._token()).data)
+        return repository_of(self._reads(repo).get(repository_path(repo)).data)
 
     def page(self, repo: str, number: int, *, etag: str = "") -> FeedPage:
-        answer = self._client.get(
+        answer = self._reads(repo).get(
             repository_path(repo, "events"),
-            token=self._token(),
             query={"per_page": str(EVENTS_PER_PAGE), "page": str(number)},
             etag=etag,
         )
@@ -51,10 +62,13 @@ class GithubEventSource:
 
     def issue(self, repo: str, number: int) -> IssueFacts:
         path = repository_path(repo, "issues", number)
-        return issue_of(self._client.get(path, token=self._token()).data)
+        return issue_of(self._reads(repo).get(path).data)
 
     def changes(self, repo: Repository, since: datetime, *, etags: Sequence[str]) -> Changes:
-        return ChangeLists(self._client, repo, self._token()).since(since, etags)
+        return ChangeLists(self._reads(repo.full_name), repo).since(since, etags)
+
+    def _reads(self, repo: str) -> CountedReads:
+        return CountedReads(self._client, self._tokens.token_for(repo, 0), self._limits)
 
 
 def _poll_interval(answer: Answer) -> timedelta:

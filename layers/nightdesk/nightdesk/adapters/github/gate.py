@@ -5,15 +5,23 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from nightdesk.adapters.github.client import Answer, GithubClient
 from nightdesk.adapters.github.paging import PER_PAGE
+from nightdesk.adapters.github.reading import CountedReads
 from nightdesk.adapters.github.shapes import account_of, repository_of, repository_path
 from nightdesk.domain.document_values import DocumentError
 from nightdesk.domain.errors import UnavailableError
 from nightdesk.domain.gate_ports import ChangedPaths, Permission
-from nightdesk.domain.github_ports import Account, GithubNotFoundError, Repository
+from nightdesk.domain.github_ports import (
+    Account,
+    GithubNotFoundError,
+    RateLimits,
+    Repository,
+    RepositoryTokens,
+)
 from nightdesk.domain.ports import Clock
 from nightdesk.domain.repository_rules import NO_RULES, RULES_FILE, RepositoryRules
 from nightdesk.domain.repository_rules_document import rules_from
@@ -43,6 +51,7 @@ class _Answers(Generic[_Value]):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._known: dict[tuple[str, int], _Known[_Value]] = {}
+        self._lock = Lock()
 
     def get(
         self,
@@ -53,18 +62,30 @@ class _Answers(Generic[_Value]):
         if known is not None and self._clock.now() - known.read_at < FRESH:
             return known.value
         found = read(known)
-        while len(self._known) >= _REMEMBERED:
-            self._known.pop(next(iter(self._known)))
-        self._known[key] = found
+        with self._lock:
+            while len(self._known) >= _REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = found
         return found.value
 
 
 class GithubGateReader:
-    """`GateReader` on GitHub's REST API, with the token that `token` answers ("" = none)."""
+    """`GateReader` on GitHub's REST API, with the token that `tokens` has for each repository.
 
-    def __init__(self, client: GithubClient, *, token: Callable[[], str], clock: Clock) -> None:
+    The poller's threads share it; two that ask for the same at once may both ask GitHub.
+    """
+
+    def __init__(
+        self,
+        client: GithubClient,
+        tokens: RepositoryTokens,
+        limits: RateLimits,
+        *,
+        clock: Clock,
+    ) -> None:
         self._client = client
-        self._token = token
+        self._tokens = tokens
+        self._limits = limits
         self._clock = clock
         self._permissions = _Answers[Permission](clock)
         self._rules = _Answers[RepositoryRules](clock)
@@ -81,7 +102,7 @@ class GithubGateReader:
         files = 0
         for page in range(1, CHANGED_FILES_MAX // PER_PAGE + 1):
             query = {"per_page": str(PER_PAGE), "page": str(page)}
-            answer = self._client.get(path, token=self._token(), query=query)
+            answer = self._reads(repo).get(path, query=query)
             if not isinstance(answer.data, list):
                 raise UnavailableError(f"GitHub: {path} is no list")
             files += len(answer.data)
@@ -102,7 +123,7 @@ class GithubGateReader:
     def _read_permission(self, repo: str, actor: Account) -> Permission:
         path = repository_path(repo, "collaborators", actor.login, "permission")
         try:
-            data = self._client.get(path, token=self._token()).data
+            data = self._reads(repo).get(path).data
         except GithubNotFoundError:
             return Permission()
         if not isinstance(data, dict):
@@ -119,7 +140,7 @@ class GithubGateReader:
         path = repository_path(repo.full_name, "contents", RULES_FILE)
         etag = known.etag if known else ""
         try:
-            answer = self._client.get(path, token=self._token(), etag=etag)
+            answer = self._reads(repo.full_name).get(path, etag=etag)
         except GithubNotFoundError:
             # The same answer hides a repository that the token may not see.
             self._check_visible(repo)
@@ -130,7 +151,10 @@ class GithubGateReader:
 
     def _check_visible(self, repo: Repository) -> None:
         path = repository_path(repo.full_name)
-        repository_of(self._client.get(path, token=self._token()).data)
+        repository_of(self._reads(repo.full_name).get(path).data)
+
+    def _reads(self, repo: str) -> CountedReads:
+        return CountedReads(self._client, self._tokens.token_for(repo, 0), self._limits)
 
 
 def _rules_of(answer: Answer) -> RepositoryRules:

@@ -1,24 +1,46 @@
-"""A personal access token that a person made: `RepositoryTokens` and `WriteTokens` of one secret.
+"""Personal access tokens that people made: `RepositoryTokens` and `WriteTokens` of one secret each.
 
-It may do whatever that person allowed it to, in all of that person's repositories; only a GitHub
+Each may do whatever their maker allowed it to, in all of their repositories; only a GitHub
 App can narrow a token to one repository and to what a call needs.
 """
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 
 from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.shapes import account_of
 from nightdesk.domain.github_ports import Account, GithubCredentialsError, RepositoryToken
 
 
-class PersonalReadToken:
-    """`RepositoryTokens`; without a token, public repositories are read anonymously."""
+class PersonalReadTokens:
+    """`RepositoryTokens` of one secret: a token, or several, separated by commas.
+
+    `owner=token` is for that owner's repositories alone (fine-grained tokens have one owner), and
+    they use no other; a bare token is for all the rest. Where several would do, each repository
+    keeps to one of them, so that they share the work, and its ETags stay good. Without a token,
+    public repositories are read anonymously.
+    """
 
     def __init__(self, *, read: Callable[[], str]) -> None:
         self._read = read
 
     def token_for(self, repo: str, repo_id: int) -> RepositoryToken:  # noqa: ARG002 - the port's
-        return RepositoryToken(token=self._read(), repo=repo)
+        found = _tokens_of(self._read())
+        owner = repo.partition("/")[0].lower()
+        fitting = found.get(owner) or found.get("", [])
+        # The highest wins: one more token moves only its own share of the repositories.
+        token = max(fitting, key=lambda t: sha256(f"{t} {repo.lower()}".encode()).digest())
+        return RepositoryToken(token=token, repo=repo)
+
+
+def _tokens_of(secret: str) -> dict[str, list[str]]:
+    """By owner, in lower case; "" for those of no owner."""
+    found: dict[str, list[str]] = {"": []}
+    for entry in secret.replace(",", " ").split():
+        owner, _, token = entry.rpartition("=")
+        found.setdefault(owner.lower(), []).append(token)
+    found[""] = found[""] or [""]
+    return found
 
 
 class PersonalWriteToken:
