@@ -19,6 +19,7 @@ from tests.fakes.clock import FakeClock, FakeDice
 from tests.fakes.functions import FakeFunctions
 from tests.fakes.model import ScriptedModel
 from tests.fakes.outbox_store import FakeOutboxStore
+from tests.fakes.pulls import FakePull, FakePulls
 from tests.fakes.snapshot import FakeSnapshot
 from tests.fakes.task_store import FakeTaskStore
 from tests.fakes.wake_ups import FakeWakeUps
@@ -125,6 +126,7 @@ class World:
         self.functions = FakeFunctions()
         self.price_per_token = 0
         self.turns = Turns()
+        self.pulls: dict[int, FakePull] = {}
 
     def executor(self) -> ExecutorPorts:
         return ExecutorPorts(
@@ -133,6 +135,7 @@ class World:
             specialists=self.specialists,
             snapshots=self.snapshots,
             issues=FakeIssues(),
+            pulls=FakePulls(self.pulls),
             model=self.model,
             price_of=self._price,
             clock=self.clock,

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import count
 from zlib import crc32
 
+from nightdesk.domain.diff.pull_diff import PullDiff
 from nightdesk.domain.errors import NightdeskError, PermanentError
 from nightdesk.domain.github_ports import (
     Account,
@@ -19,10 +20,14 @@ from nightdesk.domain.github_ports import (
     FeedEvent,
     FeedPage,
     GithubNotFoundError,
+    GithubRefusedError,
     IssueFacts,
     PostedComment,
     Repository,
 )
+from nightdesk.domain.pull_ports import PullComment, PullFacts
+from nightdesk.domain.review.texts import ReviewDraft
+from tests.fakes.pulls import FakePull
 
 AUTHOR = Account(id=7, login="reporter")
 US = Account(id=99, login="nightdesk-bot")
@@ -154,6 +159,9 @@ class FakePublishing:
     comments: dict[int, list[tuple[datetime, PostedComment]]] = field(default_factory=dict)
     labelled: dict[int, list[str]] = field(default_factory=dict)
     edits: int = 0
+    pulls: dict[int, FakePull] = field(default_factory=dict)
+    #: Refuse every review that has comments at lines, as GitHub does because of a single one.
+    refuses_lines: bool = False
     #: Raised before, or after, the effect of the next writing call.
     fails_before: list[NightdeskError] = field(default_factory=list)
     fails_after: list[NightdeskError] = field(default_factory=list)
@@ -216,6 +224,33 @@ class FakePublishing:
         present = self.labelled.setdefault(number, [])
         present += [label for label in labels if label not in present]
         self._raise_next(self.fails_after)
+
+    def pull(self, repo: str, number: int) -> PullFacts:
+        return self._pull(repo, number).facts()
+
+    def pull_diff(self, repo: str, number: int, head_sha: str) -> PullDiff:
+        return self._pull(repo, number).diff(head_sha)
+
+    def reviews(self, repo: str, number: int) -> Sequence[PullComment]:
+        return list(self._pull(repo, number).reviews)
+
+    def line_comments(self, repo: str, number: int) -> Sequence[PullComment]:
+        return list(self._pull(repo, number).line_comments)
+
+    def review(self, repo: str, number: int, draft: ReviewDraft) -> PullComment:
+        pull = self._pull(repo, number)
+        self._raise_next(self.fails_before)
+        if self.refuses_lines and draft.comments:
+            raise GithubRefusedError("422 Line could not be resolved")
+        posted = pull.take(draft, self.account)
+        self._raise_next(self.fails_after)
+        return posted
+
+    def _pull(self, repo: str, number: int) -> FakePull:
+        self.repository(repo)
+        if number not in self.pulls:
+            raise GithubNotFoundError(f"{repo}#{number}")
+        return self.pulls[number]
 
     def write_as(self, account: Account, number: int, body: str) -> PostedComment:
         """Somebody's comment."""

@@ -47,6 +47,7 @@ from tests.fakes.functions import FakeFunctions
 from tests.fakes.github import REPO, FakePublishing
 from tests.fakes.model import calls, says
 from tests.fakes.outbox_store import FakeOutboxStore
+from tests.fakes.pulls import FakePulls
 from tests.fakes.queue import Message, SimulatedQueue
 from tests.fakes.strand import Strand
 from tests.fakes.task_store import FakeTaskStore
@@ -277,6 +278,7 @@ class Region:
             specialists=self.specialists,
             snapshots=FakeSnapshots(),
             issues=FakeIssues(),
+            pulls=FakePulls(),
             model=_PausingModel(self, strand),
             price_of=_price,
             clock=strand.clock,

@@ -13,7 +13,9 @@ from nightdesk.domain.tool import Tool, ToolResult
 from nightdesk.domain.untrusted_text import fenced_parts, has_hidden_characters
 from nightdesk.services.reading_tools import READING_TOOLS, reading_tools
 from nightdesk.services.reading_tools.search_code import SearchCode
+from tests.fakes.pulls import FakePull
 from tests.reading_tools.memory_snapshot import MemorySnapshot
+from tests.review.world import changes_of
 
 DELIMITER = "5eed" * 8
 FILES = {
@@ -37,7 +39,11 @@ def tool(
     name: str, files: Mapping[str, str] = FILES, issue: IssueText = ISSUE, **snapshot: Any
 ) -> Tool:
     made = reading_tools(
-        MemorySnapshot(files, **snapshot), lambda: issue, delimiter=DELIMITER, allowed=(name,)
+        MemorySnapshot(files, **snapshot),
+        lambda: issue,
+        changes_of(FakePull()),
+        delimiter=DELIMITER,
+        allowed=(name,),
     )
     return made[0]
 
@@ -56,7 +62,8 @@ def test_a_specialist_gets_the_tools_that_it_names_and_read_issue_only_with_an_i
     snapshot = MemorySnapshot(FILES)
 
     def names(*allowed: str, fetch: Callable[[], IssueText] | None = None) -> list[str]:
-        made = reading_tools(snapshot, fetch, delimiter=DELIMITER, allowed=allowed)
+        changes = None if fetch is None else changes_of(FakePull())
+        made = reading_tools(snapshot, fetch, changes, delimiter=DELIMITER, allowed=allowed)
         return [one.spec.name for one in made]
 
     assert names(*READING_TOOLS, fetch=lambda: ISSUE) == list(READING_TOOLS)

@@ -25,9 +25,10 @@ def test_the_enricher_is_left_to_the_default_triggers() -> None:
 
 
 @each
-def test_a_shipped_specialist_has_bounds_and_may_only_comment(specialist: Specialist) -> None:
+def test_a_shipped_specialist_has_bounds_and_says_one_thing(specialist: Specialist) -> None:
     assert specialist.limits.cost_micros is not None
-    assert specialist.intents == (("comment", 1),)
+    says = "review" if specialist.id == "pr-reviewer" else "comment"
+    assert specialist.intents == ((says, 1),)
     assert specialist.notices == ()
 
 

@@ -108,6 +108,7 @@ def a2a() -> "A2aApp":
 @cache
 def executor() -> "ExecutorPorts":
     from nightdesk.adapters.github.issues import GithubIssueReader
+    from nightdesk.adapters.github.pulls import GithubPullReader
     from nightdesk.adapters.github.snapshots import GithubSnapshots
     from nightdesk.adapters.specialist_files import SpecialistFiles
     from nightdesk.adapters.sqs import SqsWakeUps
@@ -123,6 +124,7 @@ def executor() -> "ExecutorPorts":
         specialists=SpecialistFiles(_specialists_dir()),
         snapshots=GithubSnapshots(client, tokens),
         issues=GithubIssueReader(client, tokens),
+        pulls=GithubPullReader(client, tokens),
         model=_model(known, clock),
         price_of=_prices(),
         clock=clock,

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from nightdesk.domain.intents.names import COMMENT
+from nightdesk.domain.intents.names import COMMENT, REVIEW
 from nightdesk.domain.model import Block, Message
 from nightdesk.domain.session import Entry, EntryKind
 
@@ -96,10 +96,7 @@ class _Projection:
                 text = f"{data['code']}: {data['message']}{again}"
                 yield _Happening(EventKind.FAILED, text, is_error=True)
             case EntryKind.OUTPUT:
-                # The other intents were told when they were proposed; the comment is the answer.
-                if any(intent["name"] == COMMENT for intent in data.get("intents", ())):
-                    yield _Happening(EventKind.INTENT, COMMENT)
-                yield _Happening(EventKind.COMPLETED, data["result"])
+                yield from self._output(data)
 
     def _turn(self, message: Message) -> Iterator[_Happening]:
         texts = (str(block["text"]) for block in message["content"] if "text" in block)
@@ -114,6 +111,13 @@ class _Projection:
             yield _Happening(EventKind.INTENT, _intent_text(intent))
         self._open_calls = self._open_calls[1:]
         yield from self._started()
+
+    def _output(self, data: Mapping[str, Any]) -> Iterator[_Happening]:
+        """The other intents were told when they were proposed; these two are the answer itself."""
+        for intent in data.get("intents", ()):
+            if intent["name"] in {COMMENT, REVIEW}:
+                yield _Happening(EventKind.INTENT, intent["name"])
+        yield _Happening(EventKind.COMPLETED, data["result"])
 
     def _started(self) -> Iterator[_Happening]:
         """Calls of a turn run one after the other: the first that has not ended has started."""

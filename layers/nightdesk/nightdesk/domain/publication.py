@@ -65,13 +65,18 @@ def comment_body(payload: Mapping[str, Any], *, specialist: str, task_id: str, m
     text = payload.get("body")
     if not isinstance(text, str):
         raise PermanentError("the intent has no body")
-    footer = payload.get("footer")
-    facts = footer if isinstance(footer, Mapping) else {}
-    tail = f"\n\n___\n\n{_footer(facts, specialist=specialist, task_id=task_id)}\n\n{marker}\n"
+    tail = f"{signature(payload, specialist=specialist, task_id=task_id)}\n\n{marker}\n"
     body = sanitise(text, Policy(max_characters=COMMENT_MAX - len(tail)))
     if not body:
         raise PermanentError("nothing is left of the body after sanitising")
     return body + tail
+
+
+def signature(payload: Mapping[str, Any], *, specialist: str, task_id: str) -> str:
+    """What stands below every text of ours: that a program wrote it, which, and for how long."""
+    footer = payload.get("footer")
+    facts = footer if isinstance(footer, Mapping) else {}
+    return f"\n\n___\n\n{_footer(facts, specialist=specialist, task_id=task_id)}"
 
 
 def _footer(facts: Mapping[str, Any], *, specialist: str, task_id: str) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from nightdesk.domain.diff.pull_diff import PullDiff
 from nightdesk.domain.github_ports import Account, PostedComment, Repository
+from nightdesk.domain.pull_ports import PullComment, PullFacts
+from nightdesk.domain.review.texts import ReviewDraft
 
 
 class Accounts(Protocol):
@@ -58,5 +61,39 @@ class Labels(Protocol):
         ...
 
 
-class Publishing(Accounts, Comments, Labels, Protocol):
+class Reviews(Protocol):
+    def pull(self, repo: str, number: int) -> PullFacts:
+        """The pull request as it is now.
+
+        Raises:
+            GithubNotFoundError: also when it was moved.
+        """
+        ...
+
+    def pull_diff(self, repo: str, number: int, head_sha: str) -> PullDiff:
+        """What it changes at this head.
+
+        Raises:
+            HeadMovedError: it has another head by now.
+        """
+        ...
+
+    def reviews(self, repo: str, number: int) -> Sequence[PullComment]:
+        """All reviews, whoever wrote them, oldest first."""
+        ...
+
+    def line_comments(self, repo: str, number: int) -> Sequence[PullComment]:
+        """All comments at lines, resolved and outdated ones too, oldest first."""
+        ...
+
+    def review(self, repo: str, number: int, draft: ReviewDraft) -> PullComment:
+        """Publish a review that comments, and never approves or requests changes.
+
+        Raises:
+            GithubRefusedError: among others because of a line; then nothing of it is published.
+        """
+        ...
+
+
+class Publishing(Accounts, Comments, Labels, Reviews, Protocol):
     """All that is written to GitHub, with the service's write token."""

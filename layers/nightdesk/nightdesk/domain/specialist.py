@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nightdesk.domain.intents.names import ASK, COMMENT, LABELS
+from nightdesk.domain.intents.names import ASK, COMMENT, LABELS, REVIEW
 from nightdesk.domain.model import ModelTier
 from nightdesk.domain.name_filter import NameFilter
 from nightdesk.domain.task import TIMEOUT_MS_DEFAULT, Limits
@@ -25,13 +25,15 @@ READING_TOOLS = (
     "search_code",
     "locate_code",
     "read_issue",
+    "read_diff",
+    "read_history",
 )
 
 #: Every tool that a specialist may name. None of them writes: that is what intents are for.
 TOOLS = (*READING_TOOLS, ASK)
 
 #: Every intent that a specialist may be allowed to propose.
-INTENTS = (COMMENT, LABELS)
+INTENTS = (COMMENT, LABELS, REVIEW)
 
 #: Intents that a stranger's event may cause: bounded, and undone with a click.
 OPEN_INTENTS = (COMMENT, LABELS)

@@ -15,6 +15,7 @@ from nightdesk.domain.ports import (
     TaskStore,
     WakeUps,
 )
+from nightdesk.domain.pull_ports import PullReader
 from nightdesk.domain.turns import Turns
 
 
@@ -27,6 +28,7 @@ class ExecutorPorts:
     specialists: Specialists
     snapshots: Snapshots
     issues: IssueReader
+    pulls: PullReader
     model: Model
     price_of: PriceOf
     clock: Clock

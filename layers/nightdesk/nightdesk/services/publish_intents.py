@@ -44,16 +44,21 @@ class _Publisher:
             raise TransientError(str(error)) from error
 
     def applied(self, row: OutboxRow, url: str) -> None:
-        if url:
+        if url.startswith(("https://", "http://")):
             self.ports.tasks.set_publication(row.task_id, url)
+        elif url:
+            self._say(row, url)
 
     def given_up(self, row: OutboxRow, reason: str) -> None:
         if is_status_row(row.row):
             return  # it was about how it goes; the result speaks for itself
+        self._say(row, f"failed: {reason}"[: len("failed: ") + _REASON_CHARACTERS])
+
+    def _say(self, row: OutboxRow, words: str) -> None:
+        """Say why there is nothing to see, unless there is: labels must not hide a comment."""
         task = self.ports.tasks.get(row.task_id)
-        if task is not None and not task.publication:  # refused labels must not hide a comment
-            failed = f"failed: {reason[:_REASON_CHARACTERS]}"
-            self.ports.tasks.set_publication(row.task_id, failed)
+        if task is not None and not task.publication:
+            self.ports.tasks.set_publication(row.task_id, words)
 
     def wait_after(self, tries: int) -> timedelta | None:
         return wait_in_steps(tries)

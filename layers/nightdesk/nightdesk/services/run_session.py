@@ -23,7 +23,7 @@ from nightdesk.domain.errors import (
 )
 from nightdesk.domain.intents.ask import question_of
 from nightdesk.domain.intents.final import final_intents, outbox_rows
-from nightdesk.domain.intents.names import ASK, COMMENT, PROPOSED_BY
+from nightdesk.domain.intents.names import ASK, COMMENT, FINDING, PROPOSED_BY, REVIEW
 from nightdesk.domain.intents.proposing import ProposingTool
 from nightdesk.domain.model import (
     Block,
@@ -34,6 +34,7 @@ from nightdesk.domain.model import (
     invalid_input,
 )
 from nightdesk.domain.ports import Mail, Progress, Release
+from nightdesk.domain.review.finding import findings_from, in_words
 from nightdesk.domain.session import EntryKind, Session
 from nightdesk.domain.specialist import Specialist
 from nightdesk.domain.task import Origin, Task, TaskError, TaskStatus
@@ -199,7 +200,9 @@ class _SessionRun:
         turn = ModelTurn(message, StopReason.END_TURN, Usage(), self._model_id())
         if self.session.answer_approved or not self._answer_needs_approval():
             return self._complete(turn, Progress())
-        return self._wait({"reason": "approval", "text": turn.text})
+        findings = [one for one in self.session.intents if one["name"] == FINDING]
+        told = "\n".join([turn.text, "", in_words(findings_from(findings))]).strip()
+        return self._wait({"reason": "approval", "text": told})
 
     # Tools -----------------------------------------------------------------------------------
 
@@ -339,7 +342,8 @@ class _SessionRun:
         return False
 
     def _answer_needs_approval(self) -> bool:
-        return COMMENT in self.origin.approvals and self.origin.allows(COMMENT) > 0
+        wanted = (name for name in (COMMENT, REVIEW) if name in self.origin.approvals)
+        return any(self.origin.allows(name) for name in wanted)
 
     def _propose(self, turn: ModelTurn, progress: Progress) -> None:
         """Journal an answer that is not the end yet."""

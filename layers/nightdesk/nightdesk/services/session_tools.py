@@ -10,9 +10,11 @@ from functools import cached_property
 
 from nightdesk.domain.intents.ask import AskPerson
 from nightdesk.domain.intents.labels import ProposeLabels
-from nightdesk.domain.intents.names import ASK, COMMENT, LABELS
+from nightdesk.domain.intents.names import ASK, COMMENT, LABELS, REVIEW
+from nightdesk.domain.intents.review import ReportFinding
 from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.ports import TaskStore
+from nightdesk.domain.review.marks import earlier_keys
 from nightdesk.domain.session import EntryKind, Session
 from nightdesk.domain.specialist import Specialist
 from nightdesk.domain.task import Origin
@@ -21,6 +23,7 @@ from nightdesk.domain.untrusted_text import fence_rule, fenced
 from nightdesk.domain.workspace_files import Snapshot, SnapshotFile
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.reading_tools import reading_tools
+from nightdesk.services.task_changes import TaskChanges
 
 _ON_ASKING = f"You may ask people with {ASK}; otherwise nobody answers questions or approves plans."
 _ON_NOT_ASKING = "Nobody answers questions or approves plans while you work."
@@ -29,6 +32,10 @@ You work in the background. {asking}
 When you are done, answer without calling a tool. That answer, in GitHub Markdown, is what people
 get{where}. Name files as paths with line numbers, and say what you could not find out."""
 
+_AS_REVIEW = """\
+, as the summary above your findings, if you report any with report_finding. Without findings
+nothing is published and nobody is disturbed, which is the best outcome of a good change"""
+
 
 def system_prompt(specialist: Specialist, origin: Origin) -> str:
     """The specialist's own words, its reminder, and the rules that hold for all of them."""
@@ -36,6 +43,8 @@ def system_prompt(specialist: Specialist, origin: Origin) -> str:
     if origin.target is not None and origin.allows(COMMENT):
         kind = "pull request" if origin.target.kind == "pull_request" else "issue"
         where = f", as a comment on the {kind}"
+    elif origin.target is not None and can_review(origin):
+        where = _AS_REVIEW
     asking = _ON_ASKING if ASK in specialist.tools else _ON_NOT_ASKING
     parts = [specialist.prompt.strip()]
     if origin.delimiter:
@@ -59,6 +68,12 @@ def opening_prompt(origin: Origin, tasks: TaskStore) -> str:
     return "\n\n".join(parts)
 
 
+def can_review(origin: Origin) -> bool:
+    """Whether the session's findings may become a review."""
+    target = origin.target
+    return target is not None and target.kind == "pull_request" and origin.allows(REVIEW) > 0
+
+
 def tools_for(
     specialist: Specialist,
     origin: Origin,
@@ -73,9 +88,10 @@ def tools_for(
     tools: list[Tool] = []
     target = origin.target
     if target is not None:
+        changes = TaskChanges(ports.pulls, origin.task_id, target)
 
         def open_snapshot() -> Snapshot:
-            return opened.enter_context(ports.snapshots.open(origin.task_id, target))
+            return opened.enter_context(ports.snapshots.open(origin.task_id, changes.target))
 
         def read_issue() -> IssueText:
             return ports.issues.read(origin.task_id, target)
@@ -84,10 +100,19 @@ def tools_for(
             reading_tools(
                 _SnapshotOnDemand(open_snapshot),
                 read_issue,
+                changes,
                 delimiter=origin.delimiter,
                 allowed=specialist.tools,
             )
         )
+        if can_review(origin):
+            tools.append(
+                ReportFinding(
+                    lambda: changes.diff,
+                    lambda: earlier_keys(changes.comments),
+                    lambda: session.intents,
+                )
+            )
         if most := origin.allows(LABELS):
             tools.append(
                 ProposeLabels(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from nightdesk.domain.diff.pull_diff import FileDiff
 from nightdesk.domain.errors import InvalidInputError, UnavailableError
 from nightdesk.domain.github_ports import (
     Account,
@@ -15,7 +16,9 @@ from nightdesk.domain.github_ports import (
     PostedComment,
     Repository,
 )
+from nightdesk.domain.pull_ports import CommitFacts, PullComment, PullFacts
 from nightdesk.domain.repository_name import is_repository_name
+from nightdesk.domain.trigger import MEMBERS
 
 _BOT_SUFFIX = "[bot]"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,6 +102,62 @@ def comment_of(data: Any) -> PostedComment:
         author_id=account_of(data.get("user")).id,
         body=str(data.get("body") or ""),
         url=str(data.get("html_url") or ""),
+    )
+
+
+def pull_of(data: Any) -> PullFacts:
+    head = data.get("head") if isinstance(data, dict) else None
+    if not isinstance(head, dict) or not head.get("sha"):
+        raise UnavailableError("GitHub: the answer is no pull request")
+    return PullFacts(
+        head_sha=str(head["sha"]),
+        is_open=data.get("state") == "open",
+        changed_files=_number(data.get("changed_files")),
+    )
+
+
+def file_diff_of(data: Any) -> FileDiff:
+    if not isinstance(data, dict) or not data.get("filename"):
+        raise UnavailableError("GitHub: the answer is no changed file")
+    patch = data.get("patch")
+    return FileDiff(
+        path=str(data["filename"]),
+        status=str(data.get("status") or "modified"),
+        additions=_number(data.get("additions")),
+        deletions=_number(data.get("deletions")),
+        previous_path=str(data.get("previous_filename") or ""),
+        patch=patch if isinstance(patch, str) else None,
+    )
+
+
+def pull_comment_of(data: Any) -> PullComment:
+    """A review, or a comment at a line. Apps review as bots; a personal token as a member."""
+    if not isinstance(data, dict) or not isinstance(data.get("id"), int):
+        raise UnavailableError("GitHub: the answer is no review")
+    author, line, reply = account_of(data.get("user")), data.get("line"), data.get("in_reply_to_id")
+    return PullComment(
+        id=data["id"],
+        author_id=author.id,
+        body=str(data.get("body") or ""),
+        url=str(data.get("html_url") or ""),
+        path=str(data.get("path") or ""),
+        line=line if isinstance(line, int) else None,
+        in_reply_to=reply if isinstance(reply, int) else None,
+        is_trusted=author.is_bot or data.get("author_association") in MEMBERS,
+    )
+
+
+def commit_of(data: Any) -> CommitFacts:
+    commit = data.get("commit") if isinstance(data, dict) else None
+    if not isinstance(commit, dict) or not data.get("sha"):
+        raise UnavailableError("GitHub: the answer is no commit")
+    given = commit.get("author")
+    author: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    return CommitFacts(
+        sha=str(data["sha"]),
+        date=moment_of_json(author.get("date")),
+        author=str(author.get("name") or ""),
+        message=str(commit.get("message") or ""),
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from nightdesk.domain.intents.names import COMMENT
+from nightdesk.domain.intents.names import COMMENT, FINDING, REVIEW
+from nightdesk.domain.intents.review import review_intent
 from nightdesk.domain.outbox import OutboxRow, github_row
 from nightdesk.domain.task import Origin
 
@@ -14,9 +15,15 @@ def final_intents(
 ) -> tuple[dict[str, Any], ...]:
     """All intents of a session that ended with this answer, cut to what its Origin allows.
 
-    The answer itself is the comment, where a comment is allowed.
+    The answer itself is the comment and the review's summary, where those are allowed.
     """
-    wanted = [*({**intent} for intent in proposed), {"name": COMMENT, "body": answer}]
+    asked = [{**intent} for intent in proposed]
+    wanted = [
+        *(intent for intent in asked if intent["name"] != FINDING),
+        {"name": COMMENT, "body": answer},
+    ]
+    if origin.target is not None and origin.target.kind == "pull_request":
+        wanted.append(review_intent(answer, asked))
     kept: list[dict[str, Any]] = []
     for intent in wanted:
         so_far = sum(1 for other in kept if other["name"] == intent["name"])
@@ -40,7 +47,7 @@ def outbox_rows(
         name = intent["name"]
         numbers[name] = numbers.get(name, 0) + 1
         payload = {key: value for key, value in intent.items() if key != "name"}
-        if name == COMMENT:
+        if name in {COMMENT, REVIEW}:
             payload["footer"] = dict(footer)
         rows.append(
             OutboxRow(

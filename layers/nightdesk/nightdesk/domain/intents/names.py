@@ -2,7 +2,11 @@
 
 COMMENT = "comment"
 LABELS = "labels"
+#: A review of a pull request; each of its findings is journalled as a FINDING on the way.
+REVIEW = "review"
+FINDING = "finding"
 #: Asking a person: a tool, but no intent, since nothing is published.
 ASK = "ask_person"
-#: The tool through which an intent is proposed; the comment is the answer itself.
+REPORT_FINDING = "report_finding"
+#: The tool through which an intent is proposed; comment and review are the answer.
 PROPOSED_BY = {LABELS: "propose_labels"}

@@ -4,26 +4,29 @@ from collections.abc import Callable
 
 from nightdesk.domain.errors import ErrorCode, PermanentError
 from nightdesk.domain.github_ports import Repository
-from nightdesk.domain.intents.names import COMMENT, LABELS
+from nightdesk.domain.intents.names import COMMENT, LABELS, REVIEW
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.publication import intent_of_row
 from nightdesk.domain.task import Origin, Target
 from nightdesk.domain.tracking import is_status_row
 from nightdesk.services.effects.add_labels import add_labels
 from nightdesk.services.effects.post_comment import post_comment
+from nightdesk.services.effects.post_review import post_review
 from nightdesk.services.effects.tracking_comment import show_task
 from nightdesk.services.effects.work import Work
 from nightdesk.services.publisher_ports import PublisherPorts
 
-#: Each makes its effect true however often it is called, and answers its URL ("" = it has none).
+#: Each makes its effect true however often it is called, and answers what became of it: its
+#: URL, "" (it has none), or why there is nothing to see (`discarded: …`, `nothing to report`).
 _EFFECTS: dict[str, Callable[[Work, PublisherPorts], str]] = {
     COMMENT: post_comment,
     LABELS: add_labels,
+    REVIEW: post_review,
 }
 
 
 def apply_intent(row: OutboxRow, ports: PublisherPorts) -> str:
-    """Make the effect true; its URL, or "" when it has none.
+    """Make the effect true; answers what became of it, as `_EFFECTS` says.
 
     Raises:
         PermanentError: it is not allowed, or GitHub refuses it for good.

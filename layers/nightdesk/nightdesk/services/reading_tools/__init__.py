@@ -7,9 +7,12 @@ from nightdesk.domain.tool import Tool
 from nightdesk.domain.workspace_files import Snapshot
 from nightdesk.services.reading_tools.list_files import ListFiles
 from nightdesk.services.reading_tools.locate_code import LocateCode
+from nightdesk.services.reading_tools.read_diff import ReadDiff
 from nightdesk.services.reading_tools.read_file import ReadFile
+from nightdesk.services.reading_tools.read_history import ReadHistory
 from nightdesk.services.reading_tools.read_issue import ReadIssue
 from nightdesk.services.reading_tools.search_code import SearchCode
+from nightdesk.services.task_changes import TaskChanges
 
 __all__ = ["READING_TOOLS", "reading_tools"]
 
@@ -19,20 +22,24 @@ READING_TOOLS = (
     SearchCode.name,
     LocateCode.name,
     ReadIssue.name,
+    ReadDiff.name,
+    ReadHistory.name,
 )
 
 
 def reading_tools(
     snapshot: Snapshot,
     fetch_issue: Callable[[], IssueText] | None,
+    changes: TaskChanges | None = None,
     *,
     delimiter: str,
     allowed: Collection[str] = READING_TOOLS,
 ) -> tuple[Tool, ...]:
-    """The allowed tools, bound to one snapshot and one issue.
+    """The allowed tools, bound to one snapshot, one issue and its changes.
 
     `delimiter` is the task's random word (16 to 64 hexadecimal digits), the same on every resume.
-    The issue is fetched by the first call of `read_issue`; None = there is no such tool.
+    The issue is fetched by the first call of `read_issue`, the changes by the first that needs
+    them; None = there are no such tools.
     """
     tools: list[Tool] = [
         ListFiles(snapshot, delimiter),
@@ -42,4 +49,8 @@ def reading_tools(
     ]
     if fetch_issue is not None:
         tools.append(ReadIssue(fetch_issue, delimiter))
+    if changes is not None:
+        if changes.is_pull_request:
+            tools.append(ReadDiff(changes, delimiter))
+        tools.append(ReadHistory(changes, delimiter))
     return tuple(tool for tool in tools if tool.spec.name in allowed)

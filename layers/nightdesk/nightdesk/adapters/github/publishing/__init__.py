@@ -3,7 +3,8 @@
 from nightdesk.adapters.github.publishing.accounts import GithubAccounts
 from nightdesk.adapters.github.publishing.comments import GithubComments
 from nightdesk.adapters.github.publishing.labels import GithubLabels
+from nightdesk.adapters.github.publishing.reviews import GithubReviews
 
 
-class GithubPublishing(GithubAccounts, GithubComments, GithubLabels):
+class GithubPublishing(GithubAccounts, GithubComments, GithubLabels, GithubReviews):
     """`Publishing` on GitHub's REST API: one base class for each kind of effect."""

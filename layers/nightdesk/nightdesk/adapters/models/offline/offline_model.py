@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nightdesk.adapters.models.offline.heard import heard_in
 from nightdesk.adapters.models.offline.plan import next_step
+from nightdesk.adapters.models.offline.review_plan import can_review, next_review_step
 from nightdesk.domain.locate.report import MAX_REPORT_CHARACTERS
 from nightdesk.domain.model import (
     Block,
@@ -44,11 +45,11 @@ class OfflineModel:
         """
         control.check()
         room = max(_LEAST_CHARACTERS, request.max_output_tokens * _CHARACTERS_A_TOKEN)
-        step = next_step(
-            heard_in(request.messages),
-            [tool.name for tool in request.tools],
-            max_characters=min(MAX_REPORT_CHARACTERS, room),
-        )
+        heard, tools = heard_in(request.messages), [tool.name for tool in request.tools]
+        if can_review(tools):
+            step = next_review_step(heard)
+        else:
+            step = next_step(heard, tools, max_characters=min(MAX_REPORT_CHARACTERS, room))
         control.on_chunk()
         control.check()
         marks = _digest(request.messages)

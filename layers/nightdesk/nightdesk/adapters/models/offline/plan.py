@@ -1,13 +1,15 @@
-"""What the offline planner does next: read the issue, locate, read the places, report."""
+"""What the offline planner does next: read the issue, locate, read the places, report.
+
+A review has a plan of its own (`review_plan`).
+"""
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from math import log
-from typing import Any
 
 from nightdesk.adapters.models.offline.heard import AnsweredCall, Heard
+from nightdesk.adapters.models.offline.steps import Call, Step
 from nightdesk.domain.locate.closer_look import WINDOW_LINES
 from nightdesk.domain.locate.file_kinds import FileKind, kind_of
 from nightdesk.domain.locate.listing import location_of_text
@@ -30,22 +32,6 @@ _MATCH = re.compile(r"(?P<path>[^\n]+?):(?P<line>\d+): ")
 _LISTED = re.compile(r"(?P<path>.+) \(\d+\)")
 _NUMBERED = re.compile(r" *(?P<number>\d+)\t(?P<line>.*)")
 _LOCATING_TOOLS = ("locate_code", "search_code", "list_files")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A tool call to make."""
-
-    name: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The next turn: a sentence for people with the calls to make, or the final answer."""
-
-    text: str
-    calls: tuple[Call, ...] = ()
 
 
 def next_step(

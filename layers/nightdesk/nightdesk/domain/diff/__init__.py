@@ -1,0 +1,1 @@
+"""What a pull request changes: its files, their hunks, and the lines that take a comment."""
