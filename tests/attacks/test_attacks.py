@@ -9,6 +9,7 @@ import pytest
 
 from nightdesk.adapters.github.client import GithubClient
 from nightdesk.domain.publication import COMMENT_MAX
+from nightdesk.domain.review.finding import FINDINGS_MAX
 from nightdesk.domain.specialist import Specialist
 from nightdesk.domain.task import TaskStatus
 from nightdesk.domain.trigger import Skip
@@ -18,7 +19,7 @@ from tests.attacks.world import NAME, AttackWorld, fields_of, hostile_repository
 from tests.github.conftest import Recorder
 from tests.github_simulator.conftest import EVERYTHING, Github
 
-MARKER = re.compile(r"\n<!-- nightdesk [^<>]* -->\n\Z")
+MARKER = re.compile(r"(?:\n<!-- nightdesk [^<>]* -->)+\n\Z")
 ALLOWED_LABELS = ("bug", "enhancement")
 
 
@@ -30,7 +31,7 @@ def specialist_for(attack: Attack) -> Specialist:
         description="Does its job",
         prompt="You do your job.",
         triggers=trigger_of(attack),
-        intents=(("comment", 1), ("labels", 1)),
+        intents=(("comment", 1), ("labels", 1), ("review", 1)),
         allowed_labels=ALLOWED_LABELS,
     )
 
@@ -82,13 +83,18 @@ def assert_written_within_bounds(world: AttackWorld) -> None:
     issue = f"/repos/{NAME}/issues/{world.number}"
     comments: list[Mapping[str, Any]] = []
     labels: list[Mapping[str, Any]] = []
+    reviews: list[Mapping[str, Any]] = []
+    kinds = {f"{issue}/comments": comments, f"{issue}/labels": labels}
+    kinds[f"/repos/{NAME}/pulls/{world.number}/reviews"] = reviews
     for method, path, body in world.writes():
-        assert (method, path) in {("POST", f"{issue}/comments"), ("POST", f"{issue}/labels")}
-        (comments if path.endswith("comments") else labels).append(fields_of(body))
-    assert len(comments) <= 1
-    assert len(labels) <= 1
+        assert method == "POST"
+        kinds[path].append(fields_of(body))
+    assert all(len(found) <= 1 for found in kinds.values())
     assert all(set(found["labels"]) <= set(ALLOWED_LABELS) for found in labels)
-    for comment in comments:
+    assert all(found["event"] == "COMMENT" for found in reviews)
+    inline = [comment for review in reviews for comment in review["comments"]]
+    assert len(inline) <= FINDINGS_MAX
+    for comment in [*comments, *reviews, *inline]:
         assert len(comment["body"]) <= COMMENT_MAX
         assert MARKER.search(comment["body"])
         assert breaks_out(MARKER.sub("", comment["body"])) == []

@@ -20,6 +20,7 @@ from nightdesk.adapters.github.events import GithubEventSource
 from nightdesk.adapters.github.gate import GithubGateReader
 from nightdesk.adapters.github.issues import GithubIssueReader
 from nightdesk.adapters.github.publishing import GithubPublishing
+from nightdesk.adapters.github.pulls import GithubPullReader
 from nightdesk.adapters.github.snapshots import GithubSnapshots
 from nightdesk.domain.actor_gate import ActorGate
 from nightdesk.domain.github_ports import RepositoryToken
@@ -220,6 +221,7 @@ class AttackWorld:
             specialists=Specialists(self.specialist),
             snapshots=GithubSnapshots(self.client, tokens),
             issues=GithubIssueReader(self.client, tokens),
+            pulls=GithubPullReader(self.client, tokens),
             model=self.model,
             price_of=lambda _model, _usage: 1,
             clock=self.clock,

@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from nightdesk.domain.gate_ports import Permission
 from nightdesk.domain.github_ports import IssueFacts
-from nightdesk.domain.intents.names import COMMENT
+from nightdesk.domain.intents.names import COMMENT, REVIEW
 from nightdesk.domain.specialist import OPEN_INTENTS, READING_TOOLS, Audience, Specialist
 from nightdesk.domain.trigger import MARKER_START, GithubEvent, Skip
 
@@ -58,7 +58,7 @@ def demand_of(specialist: Specialist, event: GithubEvent) -> Demand:
     """
     if event.event != "issue_comment":
         return Demand.NOTHING if serves_everyone(specialist) else Demand.MEMBER
-    return Demand.MEMBER if _proposed(specialist) <= {COMMENT} else Demand.WRITER
+    return Demand.MEMBER if _proposed(specialist) <= {COMMENT, REVIEW} else Demand.WRITER
 
 
 def serves_everyone(specialist: Specialist) -> bool:

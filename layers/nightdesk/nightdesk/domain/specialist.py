@@ -35,8 +35,8 @@ TOOLS = (*READING_TOOLS, ASK)
 #: Every intent that a specialist may be allowed to propose.
 INTENTS = (COMMENT, LABELS, REVIEW)
 
-#: Intents that a stranger's event may cause: bounded, and undone with a click.
-OPEN_INTENTS = (COMMENT, LABELS)
+#: Intents that a stranger's event may cause: bounded, they change nothing, and can be hidden.
+OPEN_INTENTS = (COMMENT, LABELS, REVIEW)
 
 #: The GitHub events that may start a specialist, and their actions (none = the event has none).
 EVENTS: dict[str, tuple[str, ...]] = {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from nightdesk.domain.actor_gate import MEMBERS
 from nightdesk.domain.diff.pull_diff import FileDiff
 from nightdesk.domain.errors import InvalidInputError, UnavailableError
 from nightdesk.domain.github_ports import (
@@ -18,7 +19,6 @@ from nightdesk.domain.github_ports import (
 )
 from nightdesk.domain.pull_ports import CommitFacts, PullComment, PullFacts
 from nightdesk.domain.repository_name import is_repository_name
-from nightdesk.domain.trigger import MEMBERS
 
 _BOT_SUFFIX = "[bot]"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

@@ -57,7 +57,9 @@ _LINE_CHECKS = (
         "waits for input that never comes, or prints its insides. Remove it.",
     ),
     _LineCheck(
-        finds=re.compile(r"\s*(?:(?:describe|context|it|test)\.only\(|fdescribe\(|fit\(['\"`])").match,
+        finds=re.compile(
+            r"\s*(?:(?:describe|context|it|test)\.only\(|fdescribe\(|fit\(['\"`])"
+        ).match,
         severity="warning",
         title="A focused test switches all others off",
         body="While this is here the run is green although the other tests of the file do not "
