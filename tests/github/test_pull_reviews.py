@@ -1,6 +1,7 @@
 """Pull requests over HTTP: what a session reads, and the review that the publisher writes."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,6 @@ from nightdesk.domain.pull_ports import HeadMovedError
 from nightdesk.domain.task import Target
 from nightdesk.services.outbox_rows import Outcome
 from nightdesk.services.publish_intents import publish_row
-from nightdesk.services.publisher_ports import PublisherPorts
 from tests.fakes.secrets import FakeTaskTokens
 from tests.github.conftest import Recorder, disturb
 from tests.github_simulator.conftest import NOON, REPO, Github, git
@@ -58,12 +58,7 @@ class Scene:
         return sha
 
     def publish(self, row: str = REVIEW_ROW) -> Outcome:
-        ports = PublisherPorts(
-            outbox=self.world.outbox,
-            tasks=self.world.tasks,
-            github=self.publishing,
-            clock=self.world.clock,
-        )
+        ports = replace(self.world.ports(), github=self.publishing)
         return publish_row(TASK, row, ports)
 
     def publish_until_quiet(self) -> int:
