@@ -11,7 +11,7 @@ from nightdesk.domain.api_key import Operation
 from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.event_log import EventKind
 from nightdesk.domain.model import ModelTier
-from nightdesk.domain.specialist import ConcurrencyGroup, OnConflict, Role
+from nightdesk.domain.specialist import Audience, ConcurrencyGroup, OnConflict, Role
 from nightdesk.domain.task import Hold, Priority, TaskStatus, TriggerSource
 
 
@@ -194,6 +194,15 @@ class SpecialistConcurrency(TypedDict):
     onConflict: OnConflict
 
 
+class SpecialistSchedule(TypedDict):
+    """When a schedule starts it; `nextRunAt` is null while it is switched off."""
+
+    cron: str
+    timezone: str
+    repo: str | None
+    nextRunAt: str | None
+
+
 class SpecialistView(TypedDict):
     """A specialist as its file describes it."""
 
@@ -208,6 +217,8 @@ class SpecialistView(TypedDict):
     labels: list[str]
     limits: SpecialistLimits
     triggers: list[SpecialistTrigger]
+    schedules: list[SpecialistSchedule]
+    allow: Audience
     concurrency: SpecialistConcurrency | None
     enabled: bool
     notices: list[str]

@@ -390,7 +390,7 @@ class Api:
         return Answer(HTTPStatus.OK, found)
 
     def _specialists(self, request: Request) -> Answer:
-        listed = specialist_list(self._ports.specialists.load())
+        listed = specialist_list(self._ports.specialists.load(), self._ports.clock.now())
         listed["specialists"] = [
             s for s in listed["specialists"] if request.key.covers_agent(s["id"])
         ]

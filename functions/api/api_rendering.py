@@ -10,6 +10,7 @@ from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.concurrency import group_shown
 from nightdesk.domain.event_log import Event
 from nightdesk.domain.ports import WorkspaceSettings
+from nightdesk.domain.schedule import next_due
 from nightdesk.domain.specialist import Specialist, SpecialistSet
 from nightdesk.domain.task import Origin, Task
 from nightdesk.services.place_in_line import COUNTED_TO, Place
@@ -169,17 +170,18 @@ def api_key(key: ApiKey) -> "KeyView":
     }
 
 
-def specialist_list(specialists: SpecialistSet) -> "SpecialistList":
+def specialist_list(specialists: SpecialistSet, now: datetime) -> "SpecialistList":
     """All specialists by id, and the files that could not be used."""
-    usable = [_specialist(specialists.by_id[i], enabled=True) for i in specialists.ids]
-    disabled = [_specialist(specialist, enabled=False) for specialist in specialists.disabled]
+    usable = [_specialist(specialists.by_id[i], now) for i in specialists.ids]
+    disabled = [_specialist(specialist, None) for specialist in specialists.disabled]
     return {
         "specialists": sorted(usable + disabled, key=lambda shown: shown["id"]),
         "broken": [{"file": b.file, "reason": b.reason} for b in specialists.broken],
     }
 
 
-def _specialist(specialist: Specialist, *, enabled: bool) -> "SpecialistView":
+def _specialist(specialist: Specialist, now: datetime | None) -> "SpecialistView":
+    """`now` is None for one that is switched off."""
     limits, cost = specialist.limits, specialist.limits.cost_micros
     return {
         "id": specialist.id,
@@ -201,12 +203,22 @@ def _specialist(specialist: Specialist, *, enabled: bool) -> "SpecialistView":
             {"event": t.event, "actions": list(t.actions), "labels": list(t.labels)}
             for t in specialist.triggers
         ],
+        "schedules": [
+            {
+                "cron": s.cron,
+                "timezone": s.timezone,
+                "repo": s.repo or None,
+                "nextRunAt": instant(next_due(s.cron, s.timezone, now)) if now else None,
+            }
+            for s in specialist.schedules
+        ],
+        "allow": specialist.audience,
         "concurrency": None
         if specialist.concurrency is None
         else {
             "group": specialist.concurrency.group,
             "onConflict": specialist.concurrency.on_conflict,
         },
-        "enabled": enabled,
+        "enabled": now is not None,
         "notices": list(specialist.notices),
     }

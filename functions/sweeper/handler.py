@@ -1,4 +1,4 @@
-"""Find what is due and nobody else looks after: lost wake-ups, expired leases, timeouts.
+"""Find what is due and nobody else looks after: lost wake-ups, expired leases, timeouts, schedules.
 
 Trigger: EventBridge Scheduler, each minute; also invoked by the API's `process` route. Two sweeps
 at once are harmless; one that fails is made good by the next. Invoked with {"action": …} it does
@@ -16,6 +16,7 @@ from nightdesk import bootstrap
 from nightdesk.services.manage_workspace import pause_everything
 from nightdesk.services.recover_tasks import sweep
 from nightdesk.services.redrive_dead_letters import redrive
+from nightdesk.services.run_schedules import run_schedules
 
 logger = Logger()
 bootstrap.share_logger(logger)
@@ -27,7 +28,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     ports = bootstrap.sweeper()
     match event.get("action", "sweep"):
         case "sweep":
-            return {"ok": True, **asdict(sweep(ports))}
+            # The schedules first: what they start is woken by this very sweep, should that fail.
+            scheduled = len(run_schedules(bootstrap.scheduler()))
+            return {"ok": True, **asdict(sweep(ports)), "scheduled": scheduled}
         case "redrive":
             return {"ok": True, "redriven": redrive(bootstrap.dead_letters(), ports.wake_ups)}
         case "pause":

@@ -16,6 +16,7 @@ from nightdesk.domain.specialist import (
     ConcurrencyGroup,
     EventTrigger,
     OnConflict,
+    ScheduleTrigger,
     SpecialistSet,
 )
 from nightdesk.domain.task import Limits
@@ -104,11 +105,25 @@ def test_specialists_are_listed_with_what_they_may_do(api: Caller) -> None:
                 ],
                 "concurrency": {"group": "issue", "onConflict": "supersede"},
                 "enabled": True,
+                "schedules": [],
+                "allow": "everyone",
                 "notices": ["model x is not used"],
             }
         ],
         "broken": [],
     }
+
+
+def test_specialists_are_listed_with_their_next_run(api: Caller) -> None:
+    trigger = ScheduleTrigger(cron="0 6 * * *", timezone="Asia/Tokyo", repo="o/r")
+    planned = replace(specialist("tidy"), schedules=(trigger,))
+    api.specialists.set = SpecialistSet({"tidy": planned}, disabled=(replace(planned, id="off"),))
+    shown = api.call("GET", "/api/specialists").json["specialists"]
+    whole = {"cron": "0 6 * * *", "timezone": "Asia/Tokyo", "repo": "o/r"}
+    assert [each["schedules"] for each in shown] == [
+        [{**whole, "nextRunAt": None}],
+        [{**whole, "nextRunAt": "2026-11-21T21:00:00.000Z"}],
+    ]
 
 
 def test_broken_and_disabled_specialists_are_shown(api: Caller) -> None:

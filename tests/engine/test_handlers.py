@@ -10,19 +10,24 @@ import pytest
 from botocore.client import BaseClient
 
 from nightdesk import bootstrap
+from nightdesk.adapters.dynamodb.due_times import DynamoDueTimes
 from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
 from nightdesk.adapters.dynamodb.tables import TableNames, TaskItem
 from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
 from nightdesk.adapters.sqs import SqsWakeUps
 from nightdesk.adapters.system import SystemClock
 from nightdesk.domain.ports import Progress
+from nightdesk.domain.specialist import ScheduleTrigger
 from nightdesk.domain.task import ORPHAN_MESSAGE, TaskStatus
 from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
+from nightdesk.services.run_schedules import SchedulerPorts
 from tests.aws import REGION
 from tests.engine.examples import a_task, an_entry, an_origin
 from tests.engine.test_run_session import LIST, ORIGIN, READ
 from tests.engine.world import World
+from tests.fakes.clock import FakeDice
 from tests.fakes.model import calls, says
+from tests.fakes.specialists import FakeSpecialists, specialist
 from tests.handlers import FakeContext, event, load_handler
 
 
@@ -48,6 +53,16 @@ class Cloud:
             wake_ups=SqsWakeUps(self.queue_url, region=REGION),
             clock=self.clock,
         )
+        self.specialists = FakeSpecialists("tidy")
+        self.scheduler = SchedulerPorts(
+            tasks=self.tasks,
+            due_times=DynamoDueTimes(),
+            specialists=self.specialists,
+            wake_ups=SqsWakeUps(self.queue_url, region=REGION),
+            clock=self.clock,
+            dice=FakeDice(),
+            workspace_id="default",
+        )
 
     def submit(self, task_id: str = "t-1") -> None:
         now = self.clock.now()
@@ -65,6 +80,7 @@ def cloud(aws_tables: TableNames, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     cloud = Cloud()
     monkeypatch.setattr(bootstrap, "executor", lambda: cloud.executor)
     monkeypatch.setattr(bootstrap, "sweeper", lambda: cloud.sweeper)
+    monkeypatch.setattr(bootstrap, "scheduler", lambda: cloud.scheduler)
     return cloud
 
 
@@ -238,3 +254,18 @@ def test_the_hot_item_stays_under_1_kb_whatever_the_prompt(cloud: Cloud, letter:
         len(name) + len(str(next(iter(value.values()))).encode()) for name, value in raw.items()
     )
     assert size < 1024
+
+
+def test_a_sweep_starts_what_a_schedule_has_made_due(cloud: Cloud, sweeper: ModuleType) -> None:
+    cloud.specialists.add(
+        replace(specialist("tidy"), schedules=(ScheduleTrigger(cron="0 6 * * *"),))
+    )
+    first = sweeper.lambda_handler(event("sweeper-each-minute"), FakeContext())
+    ((key, due),) = DynamoDueTimes().all().items()
+    DynamoDueTimes().move(key, seen=due, due=due - timedelta(days=2))
+
+    answers = [sweeper.lambda_handler(event("sweeper-each-minute"), FakeContext()) for _ in "ab"]
+
+    assert [a["scheduled"] for a in (first, *answers)] == [0, 1, 0]
+    (task,) = (TaskItem.get(item.id) for item in TaskItem.scan())
+    assert cloud.tasks.get_origin(task.id) is not None

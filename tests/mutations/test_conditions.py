@@ -17,6 +17,7 @@ from nightdesk.adapters.dynamodb import (
     conditions,
     conversations,
     decisions,
+    due_times,
     github_state,
     outbox_store,
     task_store,
@@ -36,6 +37,7 @@ from tests.mutations.conditions import Mutant, helpers_of, mutants_of
 from tests.mutations.contract import Contract, mutated
 from tests.poller import test_decisions, test_poll_states
 from tests.publisher import test_outbox_store, test_tracked_comments
+from tests.schedules import test_due_times
 
 
 def _put(row: OutboxRow) -> None:
@@ -73,6 +75,12 @@ CONTRACTS = {
         (test_decisions,),
         "counts",
         lambda: {"counts": decisions.DynamoTaskCounts()},
+    ),
+    "due_times": Contract(
+        (due_times,),
+        (test_due_times,),
+        "due_times",
+        lambda: {"due_times": due_times.DynamoDueTimes()},
     ),
     "access": Contract(
         (access_store,),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nightdesk.services.polling.ports import PollerPorts
     from nightdesk.services.publisher_ports import PublisherPorts
     from nightdesk.services.receive_webhook import WebhookPorts
+    from nightdesk.services.run_schedules import SchedulerPorts
 
 
 @cache
@@ -147,6 +148,25 @@ def sweeper() -> "SweeperPorts":
         functions=LambdaFunctions(),
         clock=SystemClock(),
         publisher_function=known.need("publisher_function"),
+    )
+
+
+@cache
+def scheduler() -> "SchedulerPorts":
+    from nightdesk.adapters.dynamodb.due_times import DynamoDueTimes
+    from nightdesk.adapters.specialist_files import SpecialistFiles
+    from nightdesk.adapters.sqs import SqsWakeUps
+    from nightdesk.services.run_schedules import SchedulerPorts
+
+    known = settings()
+    return SchedulerPorts(
+        tasks=_task_store(),
+        due_times=DynamoDueTimes(),
+        specialists=SpecialistFiles(_specialists_dir()),
+        wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
+        clock=SystemClock(),
+        dice=SystemDice(),
+        workspace_id=known.default_workspace_id,
     )
 
 

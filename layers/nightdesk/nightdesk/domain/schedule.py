@@ -6,15 +6,10 @@ spring is due when they have jumped; one that they repeat in autumn is due once.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nightdesk.domain.errors import NightdeskError
-
-if TYPE_CHECKING:
-    pass
 
 _FIELDS = 5
 _CRON = "five fields: minute hour day month weekday, such as 0 6 * * 1-5"
@@ -62,14 +57,14 @@ def last_due(cron: str, timezone: str, *, since: datetime, now: datetime) -> dat
 def _times(
     cron: str, timezone: str, start: datetime, *, backwards: bool = False
 ) -> Iterator[datetime]:
-    # Few functions and few files need it.
+    # Few files need it, and every cold start would pay for it.
     from cronsim import CronSim, CronSimError  # noqa: PLC0415
 
     if len(cron.split()) != _FIELDS:
         raise ScheduleError("cron", cron, _CRON)
     local = start.astimezone(_zone(timezone))
     try:
-        found: CronSim = CronSim(cron, local, reverse=backwards)
+        found = CronSim(cron, local, reverse=backwards)
     except CronSimError as error:
         raise ScheduleError("cron", cron, f"{_CRON} ({error})") from error
     for due in found:
@@ -78,7 +73,9 @@ def _times(
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - as above
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

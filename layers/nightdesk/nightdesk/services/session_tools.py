@@ -24,6 +24,7 @@ from nightdesk.domain.workspace_files import Snapshot, SnapshotFile
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.reading_tools import reading_tools
 from nightdesk.services.task_changes import TaskChanges
+from nightdesk.services.reading_tools.read_issue import READ_ISSUE
 
 _ON_ASKING = f"You may ask people with {ASK}; otherwise nobody answers questions or approves plans."
 _ON_NOT_ASKING = "Nobody answers questions or approves plans while you work."
@@ -89,6 +90,8 @@ def tools_for(
     target = origin.target
     if target is not None:
         changes = TaskChanges(ports.pulls, origin.task_id, target)
+        # A schedule's target is a repository without an issue.
+        allowed = [tool for tool in specialist.tools if target.number or tool != READ_ISSUE]
 
         def open_snapshot() -> Snapshot:
             return opened.enter_context(ports.snapshots.open(origin.task_id, changes.target))
@@ -102,7 +105,7 @@ def tools_for(
                 read_issue,
                 changes,
                 delimiter=origin.delimiter,
-                allowed=specialist.tools,
+                allowed=allowed,
             )
         )
         if can_review(origin):

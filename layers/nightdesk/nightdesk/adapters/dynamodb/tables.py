@@ -266,14 +266,15 @@ class BudgetItem(Model):
 
 
 class WorkspaceItem(Model):
-    """A workspace's settings (`sk` = `settings`)."""
+    """A workspace's settings (`sk` = `settings`); under `*` also the next times of schedules."""
 
     class Meta(_Meta):
         """Set by `connect`."""
 
     workspace_id = UnicodeAttribute(attr_name="ws", hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    document = PackedAttribute(attr_name="doc")
+    document = PackedAttribute(attr_name="doc", null=True)
+    next_due = InstantAttribute(attr_name="nd", null=True)
 
 
 class _OutboxDue(GlobalSecondaryIndex["OutboxItem"]):

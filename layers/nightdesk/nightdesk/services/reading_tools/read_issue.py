@@ -8,9 +8,11 @@ from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.tool import ToolResult
 from nightdesk.services.reading_tools.reading_tool import MAX_RESULT_CHARACTERS, ReadingTool
 
+READ_ISSUE = "read_issue"
+
 
 class ReadIssue(ReadingTool):
-    name = "read_issue"
+    name = READ_ISSUE
     description = (
         "Read the issue or pull request that this task is about: title, author, labels, "
         "description and comments. It takes no arguments."
