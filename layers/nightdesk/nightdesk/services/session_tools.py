@@ -23,8 +23,8 @@ from nightdesk.domain.untrusted_text import fence_rule, fenced
 from nightdesk.domain.workspace_files import Snapshot, SnapshotFile
 from nightdesk.services.engine_ports import ExecutorPorts
 from nightdesk.services.reading_tools import reading_tools
-from nightdesk.services.task_changes import TaskChanges
 from nightdesk.services.reading_tools.read_issue import READ_ISSUE
+from nightdesk.services.task_changes import TaskChanges
 
 _ON_ASKING = f"You may ask people with {ASK}; otherwise nobody answers questions or approves plans."
 _ON_NOT_ASKING = "Nobody answers questions or approves plans while you work."
