@@ -12,6 +12,7 @@ import pytest
 from nightdesk.domain.errors import UnavailableError
 from nightdesk.domain.functions import FunctionFailedError, FunctionStillRunningError
 from nightdesk.domain.specialist import (
+    READING_TOOLS,
     Concurrency,
     ConcurrencyGroup,
     EventTrigger,
@@ -90,7 +91,7 @@ def test_specialists_are_listed_with_what_they_may_do(api: Caller) -> None:
                 "description": "What reviewer does",
                 "role": "CRAFTER",
                 "modelTier": "smart",
-                "tools": ["list_files", "read_file", "search_code", "locate_code", "read_issue"],
+                "tools": list(READING_TOOLS),
                 "intents": {"comment": 1, "labels": 3},
                 "approval": ["labels"],
                 "labels": ["bug"],

@@ -11,6 +11,8 @@ from nightdesk.domain.trigger import MARKER_START, GithubEvent, Skip
 
 #: Associations whose bearers may give commands to a specialist that only reads and answers.
 MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+#: Intents that change nothing in the repository.
+WORDS = frozenset({COMMENT, REVIEW})
 
 
 class Demand(Enum):
@@ -53,7 +55,7 @@ class ActorGate:
 def demand_of(specialist: Specialist, event: GithubEvent) -> Demand:
     """What the specialist demands of the event's actor.
 
-    A comment is a command. Where it can cause more than an answer, its author's standing in the
+    A comment is a command. Where it can cause more than words, its author's standing in the
     organisation is not enough: a member need not be allowed to write to this repository.
     """
     if event.event != "issue_comment":
