@@ -8,6 +8,7 @@ from nightdesk.adapters.github.events import GithubEventSource
 from nightdesk.adapters.github.gate import GithubGateReader
 from nightdesk.adapters.github.issues import GithubIssueReader
 from nightdesk.adapters.github.publishing import GithubPublishing
+from nightdesk.adapters.github.pulls import GithubPullReader
 from nightdesk.adapters.github.snapshots import GithubSnapshots
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.task import Target, TaskStatus
@@ -20,6 +21,8 @@ from tests.github_faults.harness import MINUTE, Scenario, Stage, reading
 from tests.github_simulator.conftest import REPO
 from tests.poller.world import PollerWorld
 from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld
+from tests.review.examples import finding
+from tests.review.world import REVIEW_ROW
 
 NAME = REPO.removeprefix("/repos/")
 
@@ -117,6 +120,41 @@ def _snapshot(stage: Stage) -> Any:
             assert any(snapshot.files())
 
     return read
+
+
+def _pull_target(stage: Stage) -> Target:
+    """An open pull request with a review, at its present head."""
+    number = stage.github.open_pull()
+    comment = {"path": "src/app.py", "line": 5, "body": "Why?"}
+    review = {"author": "ann", "body": "Hm.", "comments": [comment]}
+    stage.github.control("POST", f"{REPO}/pulls/{number}/reviews", review)
+    pull = stage.github.repository.issues[number].pull
+    assert pull is not None
+    return Target(
+        repo=NAME,
+        repo_id=stage.github.repository.id,
+        number=number,
+        kind="pull_request",
+        head_sha=pull.head_sha,
+    )
+
+
+def _read_diff(stage: Stage) -> Any:
+    target = _pull_target(stage)
+    reader = GithubPullReader(stage.client, FakeTaskTokens(t=stage.token))
+    return lambda: reader.diff("t", target)
+
+
+def _read_what_was_said(stage: Stage) -> Any:
+    target = _pull_target(stage)
+    reader = GithubPullReader(stage.client, FakeTaskTokens(t=stage.token))
+    return lambda: reader.comments("t", target)
+
+
+def _read_history(stage: Stage) -> Any:
+    target = _pull_target(stage)
+    reader = GithubPullReader(stage.client, FakeTaskTokens(t=stage.token))
+    return lambda: reader.history("t", target, path="src/app.py", limit=5)
 
 
 # Writing --------------------------------------------------------------------------------------
@@ -218,6 +256,31 @@ class LabelsPlay(_Published):
         return len(self.stage.github.repository.issues[self.number].labels)
 
 
+class ReviewPlay(_Published):
+    """The second review of a pull request: the first one's findings are looked up too."""
+
+    row = REVIEW_ROW
+
+    def __init__(self, stage: Stage) -> None:
+        target = _pull_target(stage)
+        self.payload = {
+            "body": "Not yet.",
+            "head": target.head_sha,
+            "findings": [finding(path="src/app.py", line=5, title="First")],
+        }
+        super().__init__(stage)
+        self.world.origin(target=target, intents=(("review", 2),))
+        publish_row(TASK, self.row, self.ports)
+        self.row = "github#0001#review#2"
+        fresh = finding(path="src/app.py", line=8, title="Second")
+        payload = {**self.payload, "findings": [*self.payload["findings"], fresh]}
+        self.world.intends(payload, row=self.row)
+
+    def effects(self) -> int:
+        reviews = self.stage.github.repository.reviews.values()
+        return sum(review.author.login == "nightdesk-bot" for review in reviews) - 1
+
+
 SCENARIOS = (
     Scenario("poll", PollPlay),
     Scenario("reconcile", ReconcilePlay),
@@ -225,6 +288,10 @@ SCENARIOS = (
     reading("snapshot", _snapshot),
     Scenario("comment", CommentPlay),
     Scenario("labels", LabelsPlay),
+    reading("diff", _read_diff),
+    reading("what was said at its lines", _read_what_was_said),
+    reading("history", _read_history),
+    Scenario("review", ReviewPlay),
     Scenario("progress", ProgressPlay),
     Scenario("result in the place of progress", ReplacedPlay),
 )
