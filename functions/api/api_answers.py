@@ -306,6 +306,20 @@ class PollReport(TypedDict):
     results: list[Mapping[str, Any]]
 
 
+class PollStarted(TypedDict):
+    """The poll takes longer than a request may: it goes on, and nothing is known of it yet.
+
+    `outcome` is where GET shows what it did: `isRunning`, then each repository's `lastCheckedAt`.
+    """
+
+    ok: Literal[True]
+    state: Literal["started"]
+    checkedAt: str
+    summary: PollSummary
+    results: list[Mapping[str, Any]]
+    outcome: str
+
+
 class PollStatus(TypedDict):
     """What polling is configured to do and did last, without asking GitHub."""
 

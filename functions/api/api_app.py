@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
 from api_parameters import list_cursor
-from api_rendering import api_key, instant, specialist_list, summary, whole_task, workspace
+from api_rendering import (
+    api_key,
+    instant,
+    poll_started,
+    specialist_list,
+    summary,
+    whole_task,
+    workspace,
+)
 from api_rendering import event as rendered
 from api_requests import (
     BulkBody,
@@ -27,6 +35,7 @@ from msgspec import UNSET
 
 from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.errors import InvalidInputError, NightdeskError
+from nightdesk.domain.functions import FunctionStillRunningError
 from nightdesk.domain.rate_limit import PER_MINUTE_DEFAULT, RateLimitedError
 from nightdesk.domain.task import MAX_ATTEMPTS_DEFAULT, Priority, Task, TaskStatus, TriggerSource
 from nightdesk.domain.version import VERSION
@@ -367,7 +376,11 @@ class Api:
         return self._ask_poller("status")
 
     def _polling_check(self, request: Request) -> Answer:  # noqa: ARG002
-        return self._ask_poller("check")
+        """A long poll goes on without us."""
+        try:
+            return self._ask_poller("check")
+        except FunctionStillRunningError:
+            return Answer(HTTPStatus.ACCEPTED, poll_started(self._ports.clock.now()))
 
     def _ask_poller(self, action: str) -> Answer:
         poller = self._ports.settings.github_poller_function

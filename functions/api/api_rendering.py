@@ -19,6 +19,7 @@ from nightdesk.services.show_task import TaskView
 if TYPE_CHECKING:  # for the cold start
     from api_answers import (
         KeyView,
+        PollStarted,
         SpecialistList,
         SpecialistView,
         TaskEvent,
@@ -221,4 +222,21 @@ def _specialist(specialist: Specialist, now: datetime | None) -> "SpecialistView
         },
         "enabled": now is not None,
         "notices": list(specialist.notices),
+    }
+
+
+def poll_started(now: datetime) -> "PollStarted":
+    """With a poll's fields, as of its beginning."""
+    return {
+        "ok": True,
+        "state": "started",
+        "checkedAt": instant(now),
+        "summary": {
+            "reposChecked": 0,
+            "totalEventsFound": 0,
+            "totalEventsProcessed": 0,
+            "totalEventsSkipped": 0,
+        },
+        "results": [],
+        "outcome": "/api/polling/check",
     }

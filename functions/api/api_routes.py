@@ -273,7 +273,7 @@ ROUTES = (
         name="polling_check",
         summary="Poll GitHub now",
         operation=WRITE,
-        answers={200: "PollReport"},
+        answers={200: "PollReport", 202: "PollStarted"},
         tag="GitHub",
     ),
     Route(

@@ -197,7 +197,6 @@ def test_decisions_of_no_issue_are_refused(api: Caller, number: str) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (FunctionStillRunningError("secret detail"), "STILL_RUNNING"),
         (FunctionFailedError("secret detail"), "FUNCTION_FAILED"),
         (UnavailableError("secret detail"), "UNAVAILABLE"),
     ],
@@ -212,6 +211,26 @@ def test_a_function_that_does_not_answer_is_503_and_says_when_to_come_again(
     assert (answer.status, answer.error["code"]) == (503, code)
     assert int(answer.headers["retry-after"]) > 0
     assert "secret detail" not in answer.text
+
+
+def test_a_sweep_that_takes_longer_than_the_request_is_503(api: Caller) -> None:
+    api.functions.answers["sweeper"] = FunctionStillRunningError("secret detail")
+    answer = api.call("POST", f"{TASKS}/process")
+    assert (answer.status, answer.error["code"]) == (503, "STILL_RUNNING")
+
+
+def test_a_poll_that_takes_longer_than_the_request_has_started(api: Caller) -> None:
+    api.functions.answers["poller"] = FunctionStillRunningError("secret detail")
+
+    answer = api.call("POST", "/api/polling/check")
+
+    assert (answer.status, answer.json["ok"], answer.json["state"]) == (202, True, "started")
+    assert set(answer.json) >= set(CHECKED)
+    assert set(answer.json["summary"].values()) == {0}
+    assert answer.json["outcome"] == "/api/polling/check"
+    assert "secret detail" not in answer.text
+    status = api.call("GET", "/api/polling/check")
+    assert (status.status, status.error["code"]) == (503, "STILL_RUNNING")
 
 
 def test_a_store_that_is_down_is_503(api: Caller) -> None:

@@ -2,9 +2,10 @@ from datetime import timedelta
 
 import pytest
 
+from local.github_simulator.records import Comment
 from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.events import GithubEventSource
-from nightdesk.adapters.github.issues import GithubIssueReader
+from nightdesk.adapters.github.issues import COMMENTS_MAX, GithubIssueReader
 from nightdesk.adapters.github.snapshots import GithubSnapshots
 from nightdesk.domain.errors import ErrorCode, InvalidInputError, PermanentError
 from nightdesk.domain.github_ports import GithubNotFoundError, Repository
@@ -122,6 +123,28 @@ def test_what_is_no_repository_is_never_asked_for(
 
 
 # What a session reads -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [130, 507])
+def test_a_long_discussion_is_read_up_to_a_bound_and_the_rest_is_counted(
+    api: GithubClient,
+    github: Github,
+    tokens: FakeTaskTokens,
+    written: int,
+) -> None:
+    github.open_issue()
+    bob = github.server.state.user("bob")
+    now = github.server.state.now()
+    for number in range(1, written + 1):
+        github.repository.comments[number] = Comment(
+            id=number, issue_number=1, author=bob, body=f"{number}", created_at=now, updated_at=now
+        )
+
+    issue = GithubIssueReader(api, tokens).read("t1", TARGET)
+
+    read = min(written, COMMENTS_MAX)
+    assert [c.text for c in issue.comments] == [f"{n}" for n in range(1, read + 1)]
+    assert issue.visible().comments_left_out == written - read
 
 
 def test_a_session_reads_its_issue_and_the_comments(

@@ -27,6 +27,8 @@ class IssueText:
     labels: tuple[str, ...] = ()
     comments: tuple[IssueComment, ...] = ()
     kind: str = "issue"
+    #: Later ones, which were not read.
+    comments_left_out: int = 0
 
     def visible(self) -> "IssueText":
         """The same without what a person would not see on the page."""
@@ -40,6 +42,7 @@ class IssueText:
                 for comment in self.comments
             ),
             kind=self.kind,
+            comments_left_out=self.comments_left_out,
         )
 
     def to_text(self) -> str:

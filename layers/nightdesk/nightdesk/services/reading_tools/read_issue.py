@@ -30,5 +30,7 @@ class ReadIssue(ReadingTool):
         del arguments  # there are none
         text = self._issue.visible().to_text()
         cut = len(text) - MAX_RESULT_CHARACTERS
-        note = f"The last {cut} characters are left out." if cut > 0 else ""
-        return self.data("issue", text[:MAX_RESULT_CHARACTERS], note)
+        notes = [f"The last {cut} characters are left out."] if cut > 0 else []
+        if left_out := self._issue.comments_left_out:
+            notes.append(f"{left_out} later comments are left out.")
+        return self.data("issue", text[:MAX_RESULT_CHARACTERS], " ".join(notes))
