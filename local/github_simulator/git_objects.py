@@ -43,6 +43,45 @@ def _write_blob(call: Call, data: bytes) -> str:
     return call.repository.git.output(*command, stdin=data).decode().strip()
 
 
+def get_blob(call: Call) -> Answer:
+    """GET /repos/{owner}/{repo}/git/blobs/{file_sha}, as Base64 in lines, as GitHub does."""
+    sha = call.parameters["file_sha"]
+    if not call.repository.git.has(sha, "blob"):
+        raise not_found()
+    data = call.repository.git.blob(sha)
+    body = {
+        "sha": sha,
+        "node_id": node_id("B", int(sha[:8], 16)),
+        "size": len(data),
+        "url": f"{api_url(call.state, call.repository)}/git/blobs/{sha}",
+        "content": base64.encodebytes(data).decode(),
+        "encoding": "base64",
+    }
+    return Answer(body=body)
+
+
+def get_tree(call: Call) -> Answer:
+    """GET /repos/{owner}/{repo}/git/trees/{tree_sha}; `recursive` lists the folders too."""
+    git, sha = call.repository.git, call.parameters["tree_sha"]
+    if not git.has(sha, "tree"):
+        raise not_found()
+    waiting, found = git.children(sha, ""), []
+    while waiting:
+        entry = waiting.pop(0)
+        found.append(entry)
+        if entry.kind == "tree" and "recursive" in call.query:
+            waiting += git.children(sha, entry.path)
+    base = api_url(call.state, call.repository)
+    entries: list[dict[str, Any]] = [
+        {"path": e.path, "mode": e.mode, "type": e.kind, "sha": e.sha,
+         "url": f"{base}/git/{e.kind}s/{e.sha}",
+         **({"size": e.size} if e.kind == "blob" else {})}
+        for e in sorted(found, key=lambda entry: entry.path)
+    ]  # fmt: skip
+    url = f"{base}/git/trees/{sha}"
+    return Answer(body={"sha": sha, "url": url, "tree": entries, "truncated": False})
+
+
 def create_tree(call: Call) -> Answer:
     """POST /repos/{owner}/{repo}/git/trees: entries with slashes in their paths, over a base."""
     fields = call.fields()

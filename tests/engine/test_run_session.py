@@ -32,6 +32,7 @@ from tests.engine.examples import add, an_origin
 from tests.engine.world import ENRICHER, TARGET, World
 from tests.fakes.clock import NOON
 from tests.fakes.model import calls, says
+from tests.fakes.snapshot import FakeSnapshot
 
 DELIMITER = "0123456789abcdef"
 ORIGIN = an_origin(
@@ -108,6 +109,48 @@ def test_a_session_that_nobody_tracks_writes_no_row_on_the_way(world: World) -> 
     world.model.will(later, says("Done."))
     world.run()
     assert list(world.tasks.rows) == [("t-1", "github#0001#comment#1")]
+
+
+def test_accepted_changes_become_one_pull_request_with_their_commit(world: World) -> None:
+    world.submit(origin=replace(ORIGIN, intents=(("comment", 1), ("pull_request", 1))))
+    path, old = "src/cache.py", "return None"
+    world.model.will(
+        calls(
+            ("propose_pull_request", {"title": "Too early", "body": ""}),
+            ("propose_change", {"path": path, "old": "no such text", "new": "x"}),
+            ("propose_change", {"path": path, "old": old, "new": "return 1"}),
+            ("propose_change", {"path": path, "old": old, "new": "return 2"}),
+            ("propose_change", {"path": path, "old": "return 1", "new": "return 3"}),
+            ("propose_change", {"path": ".github/workflows/x.yml", "new": "on: push"}),
+            ("propose_change", {"path": "src/new.py", "new": "A = 1\n"}),
+            ("propose_pull_request", {"title": "Return three", "body": "Why."}),
+            ("propose_pull_request", {"title": "Again", "body": ""}),
+        ),
+        says("Done."),
+    )
+    world.run()
+
+    results = [e.data for e in world.tasks.entries("t-1", 1) if e.kind is EntryKind.TOOL]
+    refused = [True, True, False, True, False, True, False, False, True]
+    assert [result["isError"] for result in results] == refused, results
+    row = world.tasks.rows["t-1", "github#0001#pull_request#1"]
+    assert row.payload == {
+        "title": "Return three",
+        "body": "Why.",
+        "base": FakeSnapshot({}).commit,
+        "changes": [
+            {"path": path, "old": old, "new": "return 1"},
+            {"path": path, "old": "return 1", "new": "return 3"},
+            {"path": "src/new.py", "new": "A = 1\n"},
+        ],
+    }
+
+
+def test_changes_without_a_proposed_pull_request_are_not_published(world: World) -> None:
+    world.submit(origin=replace(ORIGIN, intents=(("comment", 1), ("pull_request", 1))))
+    world.model.will(calls(("propose_change", {"path": "a.py", "new": "A"})), says("Done."))
+    world.run()
+    assert [row for _, row in world.tasks.rows] == ["github#0001#comment#1"]
 
 
 def test_the_tool_really_reads_the_repository_and_its_result_goes_to_the_model(

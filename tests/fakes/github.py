@@ -5,7 +5,7 @@ shift while they are read, an unchanged answer may be a lie, and an answer may b
 effect. The real adapters are tested against the simulator over HTTP.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
@@ -25,12 +25,15 @@ from nightdesk.domain.github_ports import (
     PostedComment,
     Repository,
 )
+from nightdesk.domain.publishing_ports import BaseTree, CommitFacts, FileEntry, PostedPull
 from nightdesk.domain.pull_ports import PullComment, PullFacts
 from nightdesk.domain.review.texts import ReviewDraft
 from tests.fakes.pulls import FakePull
 
 AUTHOR = Account(id=7, login="reporter")
 US = Account(id=99, login="nightdesk-bot")
+#: The only commit.
+HEAD = "1" * 40
 REPO = Repository(id=501, full_name="octo-org/widgets", default_branch="main")
 
 
@@ -162,6 +165,10 @@ class FakePublishing:
     pulls: dict[int, FakePull] = field(default_factory=dict)
     #: Refuse every review that has comments at lines, as GitHub does because of a single one.
     refuses_lines: bool = False
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)
+    commits: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    drafts: list[tuple[str, PostedPull, dict[str, str]]] = field(default_factory=list)
     #: Raised before, or after, the effect of the next writing call.
     fails_before: list[NightdeskError] = field(default_factory=list)
     fails_after: list[NightdeskError] = field(default_factory=list)
@@ -251,6 +258,56 @@ class FakePublishing:
         if number not in self.pulls:
             raise GithubNotFoundError(f"{repo}#{number}")
         return self.pulls[number]
+
+    # Branches: one commit, HEAD, with `files` (path to mode and content) ----------------------
+
+    def base_tree(self, repo: str, commit: str) -> BaseTree:
+        self.repository(repo)
+        if commit != HEAD:
+            raise GithubNotFoundError(commit)
+        entries = {path: FileEntry(mode, f"blob {path}") for path, (mode, _) in self.files.items()}
+        return BaseTree("tree", HEAD, entries)
+
+    def file_text(self, repo: str, sha: str) -> str:
+        self.repository(repo)
+        return self.files[sha.removeprefix("blob ")][1]
+
+    def make_commit(
+        self, repo: str, base: BaseTree, files: Mapping[str, tuple[str, str]], facts: CommitFacts
+    ) -> str:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        content = repr((base.sha, sorted(files.items()), facts))
+        sha = f"{crc32(content.encode()):040x}"
+        self.commits[sha] = dict(files)
+        self._raise_next(self.fails_after)
+        return sha
+
+    def branch_head(self, repo: str, branch: str) -> str | None:
+        self.repository(repo)
+        return self.branches.get(branch)
+
+    def make_branch(self, repo: str, branch: str, commit: str) -> None:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        if branch in self.branches:
+            raise GithubRefusedError("GitHub: 422 Reference already exists")
+        self.branches[branch] = commit
+        self._raise_next(self.fails_after)
+
+    def pulls_of(self, repo: str, branch: str) -> Sequence[PostedPull]:
+        self.repository(repo)
+        return [pull for head, pull, _ in self.drafts if head == branch]
+
+    def make_draft(self, repo: str, *, branch: str, base: str, title: str, body: str) -> PostedPull:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        assert base == self.repo.default_branch
+        url = f"https://github.com/{repo}/pull/{100 + len(self.drafts)}"
+        pull = PostedPull(self.account.id, url)
+        self.drafts.append((branch, pull, {"title": title, "body": body}))
+        self._raise_next(self.fails_after)
+        return pull
 
     def write_as(self, account: Account, number: int, body: str) -> PostedComment:
         """Somebody's comment."""

@@ -112,6 +112,37 @@ def test_the_result_takes_the_place_of_the_progress(scene: Scene) -> None:
     assert comment["body"].startswith("Look at **src/app.py**.")
 
 
+def test_proposed_changes_become_a_draft_pull_request(scene: Scene) -> None:
+    row = "github#0001#pull_request#1"
+    head = scene.github.repository.ref("refs/heads/main")
+    assert head is not None
+    entry = next(e for e in scene.github.repository.git.children(head, "") if e.kind == "blob")
+    text = scene.github.repository.git.blob(entry.sha).decode()
+    first = text.splitlines()[0]
+    assert text.count(first) == 1
+    changes = [
+        {"path": entry.path, "old": first, "new": f"{first} (changed)"},
+        {"path": "docs/new/notes.md", "new": "Hällo\n"},
+    ]
+    scene.world.origin(intents=(("pull_request", 1),))
+    scene.world.intends(
+        {"title": "Change it", "body": "Why.", "changes": changes, "base": head}, row=row
+    )
+    assert scene.publish(row) is Outcome.DONE, scene.world.row(row).last_error
+
+    (pull,) = scene.reader.get(f"{REPO}/pulls")
+    assert pull["draft"] is True
+    assert pull["base"]["ref"] == "main"
+    assert pull["head"]["ref"] == "nightdesk/issue-enricher-1-1b4e28ba"
+    assert pull["body"].startswith("Why.\n\nRefs #1\n")
+    files = scene.reader.get(f"{REPO}/pulls/{pull['number']}/files")
+    assert {file["filename"]: file["status"] for file in files} == {
+        entry.path: "modified",
+        "docs/new/notes.md": "added",
+    }
+    assert scene.world.row(row).result_url == pull["html_url"]
+
+
 CALLS = [
     ("GET", "/repos/octo-org/widgets$"),
     ("GET", "/user$"),

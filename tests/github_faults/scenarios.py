@@ -281,6 +281,25 @@ class ReviewPlay(_Published):
         return sum(review.author.login == "nightdesk-bot" for review in reviews) - 1
 
 
+class PullRequestPlay(_Published):
+    """A change of a file of the default branch becomes a branch and a draft pull request."""
+
+    row = "github#0001#pull_request#1"
+
+    def __init__(self, stage: Stage) -> None:
+        head = stage.github.repository.ref("refs/heads/main")
+        change = {"path": "docs/notes.md", "new": "A note.\n"}
+        self.payload = {"title": "Note", "body": "Why.", "changes": [change], "base": head}
+        super().__init__(stage)
+        self.world.origin(intents=(("pull_request", 1),))
+
+    def effects(self) -> int:
+        repository = self.stage.github.repository
+        branches = [r for r in repository.own_refs if r.startswith("refs/heads/nightdesk/")]
+        assert len(branches) <= 1, branches
+        return sum(issue.pull is not None for issue in repository.issues.values())
+
+
 SCENARIOS = (
     Scenario("poll", PollPlay),
     Scenario("reconcile", ReconcilePlay),
@@ -293,5 +312,6 @@ SCENARIOS = (
     reading("history", _read_history),
     Scenario("review", ReviewPlay),
     Scenario("progress", ProgressPlay),
+    Scenario("pull request", PullRequestPlay),
     Scenario("result in the place of progress", ReplacedPlay),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nightdesk.adapters.specialist_files import SpecialistFiles
+from nightdesk.domain.intents.names import PROPOSED_BY
 from nightdesk.domain.specialist import READING_TOOLS, Specialist
 
 FOLDER = Path(__file__).parents[2] / "specialists"
@@ -25,10 +26,11 @@ def test_the_enricher_is_left_to_the_default_triggers() -> None:
 
 
 @each
-def test_a_shipped_specialist_has_bounds_and_says_one_thing(specialist: Specialist) -> None:
+def test_a_shipped_specialist_has_bounds_and_proposes_little(specialist: Specialist) -> None:
     assert specialist.limits.cost_micros is not None
     says = "review" if specialist.id == "pr-reviewer" else "comment"
-    assert specialist.intents == ((says, 1),)
+    more = (("pull_request", 1),) if specialist.id == "developer" else ()
+    assert specialist.intents == ((says, 1), *more)
     assert specialist.notices == ()
 
 
@@ -37,7 +39,11 @@ def test_a_prompt_names_no_tool_that_its_specialist_lacks(specialist: Specialist
     named = set(re.findall(r"`(\w+_\w+)`", specialist.prompt))
 
     assert named
-    assert named <= set(specialist.tools) <= set(READING_TOOLS)
+    proposing = {PROPOSED_BY[n] for n, count in specialist.intents if count and n in PROPOSED_BY}
+    if proposing:
+        proposing.add("propose_change")
+    assert named <= {*specialist.tools, *proposing}
+    assert set(specialist.tools) <= set(READING_TOOLS)
 
 
 def test_prompts_share_no_lines() -> None:

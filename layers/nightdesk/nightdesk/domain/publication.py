@@ -79,6 +79,17 @@ def signature(payload: Mapping[str, Any], *, specialist: str, task_id: str) -> s
     return f"\n\n___\n\n{_footer(facts, specialist=specialist, task_id=task_id)}"
 
 
+def pull_request_body(
+    payload: Mapping[str, Any], *, specialist: str, task_id: str, number: int, marker: str
+) -> str:
+    """The text of a pull request: it refers to the task's own issue, and closes nothing."""
+    text = payload.get("body")
+    line = _footer({}, specialist=specialist, task_id=task_id)
+    tail = f"\n\nRefs #{number}\n\n___\n\n{line}\n\n{marker}\n"
+    policy = Policy(max_characters=COMMENT_MAX - len(tail))
+    return sanitise(text if isinstance(text, str) else "", policy) + tail
+
+
 def _footer(facts: Mapping[str, Any], *, specialist: str, task_id: str) -> str:
     parts = [f"{specialist}", f"task `{task_id[:8]}`"]
     if (duration := _number(facts.get("durationSeconds"))) is not None:

@@ -3,7 +3,8 @@
 One protocol for each kind of effect; `Publishing` is all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -95,5 +96,73 @@ class Reviews(Protocol):
         ...
 
 
-class Publishing(Accounts, Comments, Labels, Reviews, Protocol):
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a commit; `mode` as git writes it (100644, 100755, 120000 a link, 160000 …)."""
+
+    mode: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaseTree:
+    """All files of a commit, by path."""
+
+    sha: str
+    commit: str
+    files: Mapping[str, FileEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitFacts:
+    """What a commit says of itself; `date` in ISO 8601. The same facts make the same commit."""
+
+    message: str
+    name: str
+    email: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostedPull:
+    author_id: int
+    url: str
+
+
+class Branches(Protocol):
+    def base_tree(self, repo: str, commit: str) -> BaseTree:
+        """The files of a commit."""
+        ...
+
+    def file_text(self, repo: str, sha: str) -> str:
+        """A file's content. Raises PermanentError when it is no text in UTF-8."""
+        ...
+
+    def make_commit(
+        self, repo: str, base: BaseTree, files: Mapping[str, tuple[str, str]], facts: CommitFacts
+    ) -> str:
+        """A commit on top of the base, with these files (path to mode and content); its SHA.
+
+        Nothing shows it until a branch does. Idempotent: the same arguments are the same commit.
+        """
+        ...
+
+    def branch_head(self, repo: str, branch: str) -> str | None:
+        """The commit that the branch is at; None = there is no such branch."""
+        ...
+
+    def make_branch(self, repo: str, branch: str, commit: str) -> None:
+        """Raises GithubRefusedError when it exists already."""
+        ...
+
+    def pulls_of(self, repo: str, branch: str) -> Sequence[PostedPull]:
+        """All pull requests from this branch of the repository itself, closed ones too."""
+        ...
+
+    def make_draft(self, repo: str, *, branch: str, base: str, title: str, body: str) -> PostedPull:
+        """Open a draft pull request."""
+        ...
+
+
+class Publishing(Accounts, Comments, Labels, Reviews, Branches, Protocol):
     """All that is written to GitHub, with the service's write token."""

@@ -44,6 +44,7 @@ NAME_MAX = 100
 DESCRIPTION_MAX = 500
 PROMPT_MAX = 50_000
 INTENT_COUNT_MAX = 10
+PATHS_MAX = 50
 TURNS_MIN, TURNS_MAX, TURNS_DEFAULT = 1, 200, 30
 TOKENS_MIN, TOKENS_MAX = 1_000, 100_000_000
 COST_USD_MAX = 100
@@ -64,6 +65,7 @@ KEYS = (
     "labels",
     "limits",
     "concurrency",
+    "paths",
     "progress",
     "sticky",
     "role_reminder",
@@ -147,6 +149,7 @@ def specialist_from(document: Mapping[Any, Any], body: str, *, file_id: str) -> 
         limits=limits_of(keys.get("limits")),
         timeout_ms=timeout_ms_of(keys.get("limits")),
         concurrency=_concurrency(keys.get("concurrency")),
+        allowed_paths=_paths(keys.get("paths")),
         progress=flag("progress", keys.get("progress")),
         sticky=None if keys.get("sticky") is None else flag("sticky", keys["sticky"]),
         model=model,
@@ -240,6 +243,19 @@ def timeout_ms_of(limits: Any, *, default: int = TIMEOUT_MS_DEFAULT) -> int:
     ):
         return milliseconds
     raise refused("limits.timeout", value, "1s to 30m, such as 90s, 15m, or milliseconds")
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    """Patterns of what its pull requests may change, as git writes them."""
+    patterns = [value] if isinstance(value, str) else value
+    if patterns is None:
+        return ()
+    if not isinstance(patterns, list) or not 0 < len(patterns) <= PATHS_MAX:
+        raise refused("paths", value, f"1 to {PATHS_MAX} patterns, such as src/**")
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not 0 < len(pattern.strip()) <= NAME_MAX:
+            raise refused("paths", pattern, f"a pattern of 1 to {NAME_MAX} characters")
+    return tuple(dict.fromkeys(pattern.strip() for pattern in patterns))
 
 
 def _concurrency(value: Any) -> Concurrency | None:

@@ -321,6 +321,8 @@ class Origin:
     intents: tuple[tuple[str, int], ...] = ()
     #: Labels that the `labels` intent may add; empty = any that the repository has already.
     allowed_labels: tuple[str, ...] = ()
+    #: Patterns of the files that a pull request may change; empty = any that is not protected.
+    allowed_paths: tuple[str, ...] = ()
     target: Target | None = None
     trigger: Trigger | None = None
     #: Tools and intents that a person must approve before they take effect.

@@ -419,6 +419,7 @@ def _origin(
         limits=replace(specialist.limits),
         intents=specialist.intents,
         allowed_labels=specialist.allowed_labels,
+        allowed_paths=specialist.allowed_paths,
         approvals=specialist.approvals,
         target=target,
         trigger=Trigger(

@@ -6,11 +6,20 @@ The repository and the issue are fetched by the first tool call that needs them.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 from nightdesk.domain.intents.ask import AskPerson
+from nightdesk.domain.intents.changes import ProposeChange, ProposePullRequest
 from nightdesk.domain.intents.labels import ProposeLabels
-from nightdesk.domain.intents.names import ASK, COMMENT, LABELS, REVIEW
+from nightdesk.domain.intents.names import (
+    ASK,
+    CHANGE,
+    COMMENT,
+    LABELS,
+    PULL_REQUEST,
+    REVIEW,
+)
 from nightdesk.domain.intents.review import ReportFinding
 from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.ports import TaskStore
@@ -99,9 +108,10 @@ def tools_for(
         def read_issue() -> IssueText:
             return ports.issues.read(origin.task_id, target)
 
+        snapshot = _SnapshotOnDemand(open_snapshot)
         tools.extend(
             reading_tools(
-                _SnapshotOnDemand(open_snapshot),
+                snapshot,
                 read_issue,
                 changes,
                 delimiter=origin.delimiter,
@@ -124,6 +134,14 @@ def tools_for(
                     lambda: sum(1 for intent in session.intents if intent["name"] == LABELS),
                 )
             )
+        if target.kind == "issue" and (most := origin.allows(PULL_REQUEST)):
+
+            def proposed(name: str) -> list[Mapping[str, Any]]:
+                return [intent for intent in session.intents if intent["name"] == name]
+
+            so_far = partial(proposed, CHANGE)
+            tools.append(ProposeChange(snapshot, origin.allowed_paths, so_far))
+            tools.append(ProposePullRequest(most, lambda: len(proposed(PULL_REQUEST)), so_far))
     if ASK in specialist.tools:
         tools.append(AskPerson())
     return {tool.spec.name: tool for tool in tools}

@@ -241,6 +241,7 @@ def origin_of(item: OriginItem) -> Origin:
         delimiter=document["delimiter"],
         request_hash=document["request_hash"],
         tracking=document.get("tracking", ""),
+        allowed_paths=tuple(document.get("allowed_paths", ())),
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from nightdesk.domain.intents.names import COMMENT, FINDING, REVIEW
+from nightdesk.domain.intents.changes import with_changes
+from nightdesk.domain.intents.names import CHANGE, COMMENT, FINDING, PULL_REQUEST, REVIEW
 from nightdesk.domain.intents.review import review_intent
 from nightdesk.domain.outbox import OutboxRow, github_row
 from nightdesk.domain.task import Origin
@@ -18,10 +19,13 @@ def final_intents(
     The answer itself is the comment and the review's summary, where those are allowed.
     """
     asked = [{**intent} for intent in proposed]
+    changes = [intent for intent in asked if intent["name"] == CHANGE]
     wanted = [
-        *(intent for intent in asked if intent["name"] != FINDING),
-        {"name": COMMENT, "body": answer},
+        with_changes(intent, changes) if intent["name"] == PULL_REQUEST else intent
+        for intent in asked
+        if intent["name"] not in (FINDING, CHANGE)
     ]
+    wanted.append({"name": COMMENT, "body": answer})
     if origin.target is not None and origin.target.kind == "pull_request":
         wanted.append(review_intent(answer, asked))
     kept: list[dict[str, Any]] = []
