@@ -1,8 +1,6 @@
 """Pull requests over HTTP: what a session reads, and the review that the publisher writes."""
 
-import time
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,14 +9,16 @@ from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.adapters.github.pulls import GithubPullReader
+from nightdesk.adapters.github.shapes import pull_comment_of
+from nightdesk.domain.errors import UnavailableError
 from nightdesk.domain.github_ports import GithubNotFoundError
-from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.pull_ports import HeadMovedError
 from nightdesk.domain.task import Target
 from nightdesk.services.outbox_rows import Outcome
 from nightdesk.services.publish_intents import publish_row
 from tests.fakes.secrets import FakeTaskTokens
 from tests.github.conftest import Recorder, disturb
+from tests.github.test_publishing import NotedTokens
 from tests.github_simulator.conftest import NOON, REPO, Github, git
 from tests.publisher.world import TASK
 from tests.review.examples import finding
@@ -60,17 +60,6 @@ class Scene:
     def publish(self, row: str = REVIEW_ROW) -> Outcome:
         ports = replace(self.world.ports(), github=self.publishing)
         return publish_row(TASK, row, ports)
-
-    def publish_until_quiet(self) -> int:
-        tries = 0
-        while self.world.row(REVIEW_ROW).state is OutboxState.PENDING:
-            self.world.clock.advance(timedelta(hours=2))
-            self.publish()
-            entries = self.github.server.state.requests.entries
-            while any(entry.fault == "delay" and entry.status is None for entry in entries):
-                time.sleep(0.01)
-            tries += 1
-        return tries
 
     def reviews(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.client.get(f"{self.pull}/reviews")
@@ -155,6 +144,24 @@ def test_reviews_and_comments_say_who_wrote_them(scene: Scene, github: Github) -
     ]
 
 
+def test_an_answer_to_a_comment_says_to_which() -> None:
+    answer = {
+        "id": 7,
+        "user": {"id": 3, "login": "app[bot]", "type": "Bot"},
+        "author_association": "NONE",
+        "path": "src/app.py",
+        "line": None,
+        "in_reply_to_id": 5,
+        "body": None,
+    }
+    found = pull_comment_of(answer)
+    assert (found.in_reply_to, found.line, found.body, found.is_trusted) == (5, None, "", True)
+    nonsense: list[Any] = [None, [], {"id": "7"}]
+    for strange in nonsense:
+        with pytest.raises(UnavailableError):
+            pull_comment_of(strange)
+
+
 # Writing --------------------------------------------------------------------------------------
 
 
@@ -183,6 +190,18 @@ def test_a_line_that_only_github_refuses_puts_all_into_the_body(scene: Scene) ->
     (review,) = scene.reviews()
     assert "Adding a string adds its letters" in review["body"]
     assert scene.comments() == []
+
+
+def test_a_review_needs_no_more_than_to_review(scene: Scene, api: GithubClient, token: str) -> None:
+    tokens = NotedTokens(api, token)
+    scene.publishing = GithubPublishing(api, tokens)
+    scene.found(HERE)
+    assert scene.publish() is Outcome.DONE
+
+    needs = {"pull_requests": "write", "contents": "read"}
+    asked = [permissions for _, repo_id, permissions in tokens.asked if repo_id]
+    assert asked
+    assert all(permissions == needs for permissions in asked)
 
 
 def test_a_push_gets_a_review_without_the_findings_of_the_first(scene: Scene) -> None:
@@ -226,36 +245,3 @@ def test_a_pull_request_that_was_moved_is_not_there(scene: Scene) -> None:
     )
     with pytest.raises(GithubNotFoundError):
         scene.publishing.pull(NAME, scene.number)
-
-
-CALLS = [
-    ("GET", "/user$"),
-    ("GET", "/reviews$"),
-    ("GET", "/pulls/1$"),
-    ("GET", "/files$"),
-    ("POST", "/reviews$"),
-]
-
-
-@pytest.mark.parametrize(("method", "path"), CALLS, ids=[f"{m}{p}" for m, p in CALLS])
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"kind": "drop_before"},
-        {"kind": "drop_after"},
-        {"kind": "status", "status": 502, "after": True},
-        {"kind": "status", "status": 403, "headers": {"Retry-After": "60"}, "after": True},
-        {"kind": "delay", "seconds": 0.4},
-    ],
-    ids=lambda fault: "-".join(str(v) for v in fault.values())[:28],
-)
-def test_what_may_pass_never_costs_or_doubles_the_review(
-    scene: Scene, method: str, path: str, fault: dict[str, Any]
-) -> None:
-    scene.found(HERE)
-    disturb(scene.github, path=path, method=method, **fault)
-
-    assert scene.publish_until_quiet() == 2
-    assert scene.world.row(REVIEW_ROW).state is OutboxState.DONE
-    assert len(scene.reviews()) == 1
-    assert len(scene.comments()) == 1

@@ -73,8 +73,12 @@ def test_what_does_not_fit_is_read_by_path_page_by_page() -> None:
 
 
 def test_many_files_are_listed_up_to_a_bound_with_a_notice() -> None:
-    files = tuple(FileDiff(path=f"{n}.png", status="added") for n in range(310))
+    files = tuple(big(f"{n}", 1) for n in range(310))
     assert "10 more changed files are not listed." in read(FakePull(files=files))
+    long = tuple(FileDiff(path=f"{'x' * 900}{n}.png", status="added") for n in range(300))
+    text = read(FakePull(files=long))
+    assert len(text) < 13_000
+    assert "more changed files are not listed." in text
 
 
 def test_a_path_that_is_not_changed_is_answered_with_those_that_are() -> None:

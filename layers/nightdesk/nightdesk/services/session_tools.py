@@ -53,8 +53,8 @@ def system_prompt(specialist: Specialist, origin: Origin) -> str:
     if origin.target is not None and origin.allows(COMMENT):
         kind = "pull request" if origin.target.kind == "pull_request" else "issue"
         where = f", as a comment on the {kind}"
-    elif origin.target is not None and can_review(origin):
-        where = _AS_REVIEW
+    if can_review(origin):
+        where += _AS_REVIEW
     asking = _ON_ASKING if ASK in specialist.tools else _ON_NOT_ASKING
     parts = [specialist.prompt.strip()]
     if origin.delimiter:

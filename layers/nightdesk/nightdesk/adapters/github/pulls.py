@@ -1,6 +1,7 @@
 """What a session and the publisher read of a pull request (`PullReader` is the session's)."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.paging import PER_PAGE, all_items
@@ -40,16 +41,14 @@ class PullCalls:
             HeadMovedError: it is, or became, another one.
         """
         self._check(self.facts(), head_sha)
-        files = tuple(
-            file_diff_of(item)
-            for item in all_items(
-                self._client,
-                f"{self._path}/files",
-                token=self._token,
-                max_pages=_PAGES,
-                follow=False,
-            )
+        listed = all_items(
+            self._client,
+            f"{self._path}/files",
+            token=self._token,
+            max_pages=_PAGES + 1,
+            follow=False,
         )
+        files = tuple(file_diff_of(item) for item in islice(listed, FILES_MAX))
         now = self.facts()
         self._check(now, head_sha)
         return PullDiff(head_sha, files, left_out=max(0, now.changed_files - len(files)))

@@ -17,6 +17,7 @@ from nightdesk.services.reading_tools.reading_tool import (
 from nightdesk.services.task_changes import TaskChanges
 
 _FILES_LISTED = 300
+_LIST_CHARACTERS = MAX_RESULT_CHARACTERS // 2
 _EARLIER_CHARACTERS = 8_000
 _PAGES_MAX = 10_000
 
@@ -63,11 +64,12 @@ class ReadDiff(ReadingTool):
         return self._one(diff, arguments["path"], arguments["page"])
 
     def _all(self, diff: PullDiff) -> ToolResult:
-        listed = [heading_of(file) for file in diff.files[:_FILES_LISTED]]
+        listed = cut_to([heading_of(f) for f in diff.files[:_FILES_LISTED]], _LIST_CHARACTERS)
         files = "\n".join(listed) or "(no file is changed)"
         shown, rest = _whole_diffs(diff.files, MAX_RESULT_CHARACTERS - len(files))
         text = f"{files}\n\n{shown}" if shown else files
-        result = self.data("diff", text, *_notes(diff, rest))
+        unlisted = len(diff.files) - len(listed) + diff.left_out
+        result = self.data("diff", text, *_notes(diff, len(rest), unlisted))
         earlier = "\n".join(one.shown() for one in earlier_findings(self._changes.comments))
         if not earlier:
             return result
@@ -115,11 +117,10 @@ def _pages(lines: list[str]) -> list[list[str]]:
     return pages or [[]]
 
 
-def _notes(diff: PullDiff, rest: Sequence[FileDiff]) -> list[str]:
+def _notes(diff: PullDiff, rest: int, unlisted: int) -> list[str]:
     notes = [f"Head: {diff.head_sha}."]
     if rest:
-        notes.append(f"The diffs of {len(rest)} files did not fit: read them one by one, by path.")
-    unlisted = max(0, len(diff.files) - _FILES_LISTED) + diff.left_out
+        notes.append(f"The diffs of {rest} files did not fit: read them one by one, by path.")
     if unlisted:
         notes.append(f"{unlisted} more changed files are not listed.")
     return notes
