@@ -54,6 +54,7 @@ SETTINGS = {
     "ORIGINS_TABLE": "origins",
     "SESSION_LOG_TABLE": "session-log",
     "OUTBOX_TABLE": "outbox",
+    "CONVERSATIONS_TABLE": "conversations",
     "ACCESS_TABLE": "access",
     "LIMITS_TABLE": "limits",
     "WAKE_UP_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/000000000000/wake-ups",

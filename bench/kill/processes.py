@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,8 @@ from bench.kill.scripted_model import ScriptedModel
 from nightdesk import bootstrap
 from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
 from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
+from nightdesk.domain.errors import ConditionFailedError
+from nightdesk.domain.notices import NOTIFY
 from nightdesk.domain.ports import BudgetCharge, Release, Slot
 from nightdesk.domain.task import Task
 from nightdesk.services.engine_ports import ExecutorPorts
@@ -87,6 +90,7 @@ class RecordedStore(DynamoTaskStore):
         lease_until: datetime,
         reserved_micros: int,
         charge: BudgetCharge | None = None,
+        calls_back: bool = False,
     ) -> Task:
         claimed = super().claim(
             task,
@@ -96,6 +100,7 @@ class RecordedStore(DynamoTaskStore):
             lease_until=lease_until,
             reserved_micros=reserved_micros,
             charge=charge,
+            calls_back=calls_back,
         )
         self.held = claimed.id
         self._recorder.note("claimed", task=claimed.id, fence=claimed.fence)
@@ -192,7 +197,14 @@ def run_publisher(setup: Setup) -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         due = outbox.due(now=clock.now(), limit=_ROWS_AT_ONCE)
-        rows = [{"taskId": row.task_id, "row": row.row} for row in due]
+        # Nobody asked for callbacks here: notices of ends without a session have no receiver.
+        for row in due:
+            if row.row.startswith(NOTIFY):
+                with suppress(ConditionFailedError):
+                    outbox.done(row, result_url="")
+        rows = [
+            {"taskId": row.task_id, "row": row.row} for row in due if not row.row.startswith(NOTIFY)
+        ]
         if rows:
             PUBLISHER.lambda_handler({"rows": rows}, FakeContext())
         else:

@@ -122,6 +122,7 @@ def stage_on(
         "SPECIALISTS_DIR": str(ROOT / "specialists"),
         "TOKEN_BROKER_FUNCTION": "none",
         "PUBLISHER_FUNCTION": "none",
+        "NOTIFIER_FUNCTION": "none",
         "SWEEPER_FUNCTION": "none",
         "GITHUB_POLLER_FUNCTION": "none",
         "GITHUB_WRITE_TOKEN_PARAMETER": WRITE_TOKEN,

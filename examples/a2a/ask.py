@@ -4,8 +4,6 @@ pip install a2a-sdk
 NIGHTDESK_KEY=nd_… python ask.py https://<host>/a2a/issue-enricher "Where is the cache invalidated?"
 """
 
-# ruff: noqa: INP001, T201, TID251 - a script for people, without Nightdesk's package
-
 import asyncio
 import os
 import sys

@@ -8,93 +8,11 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 from nightdesk.domain.api_key import Operation
-from nightdesk.domain.errors import ErrorCode
 from nightdesk.domain.event_log import EventKind
 from nightdesk.domain.model import ModelTier
 from nightdesk.domain.specialist import Audience, ConcurrencyGroup, OnConflict, Role
-from nightdesk.domain.task import Hold, Priority, TaskStatus, TriggerSource
-
-
-class TaskFailure(TypedDict):
-    """Why a task ended FAILED."""
-
-    code: ErrorCode
-    message: str
-
-
-class TaskTrigger(TypedDict):
-    """The event that the task came of."""
-
-    event: str
-    key: str
-    actor: str | None
-    repo: str | None
-    number: int | None
-    url: str | None
-
-
-class TaskQuestion(TypedDict):
-    """What a WAITING task waits for."""
-
-    reason: str
-    text: str
-
-
-class TaskOutput(TypedDict):
-    """The final answer of a COMPLETED task."""
-
-    result: str
-    artifacts: list[Any]
-
-
-class TaskSummary(TypedDict):
-    """A task as lists show it: without its prompt, trigger and output."""
-
-    id: str
-    title: str
-    agentId: str
-    workspaceId: str
-    status: TaskStatus
-    cancelRequested: bool
-    priority: Priority
-    triggerSource: TriggerSource
-    triggeredBy: str
-    attempts: int
-    maxAttempts: int
-    timeoutMs: int
-    runAfter: str | None
-    held: Hold | None
-    concurrencyGroup: str | None
-    supersededBy: str | None
-    contextId: str | None
-    waitingSince: str | None
-    resultSessionId: str | None
-    error: TaskFailure | None
-    errorMessage: str | None
-    createdAt: str
-    updatedAt: str
-    startedAt: str | None
-    completedAt: str | None
-    lastActivity: str | None
-    currentActivity: str | None
-    toolCallCount: int
-    inputTokens: int
-    outputTokens: int
-    cacheReadTokens: int
-    costUsd: float
-    publication: str | None
-
-
-class WholeTask(TaskSummary):
-    """A single task. `queuePosition` is a number, or "1,000+"."""
-
-    queuePosition: int | str | None
-    estimatedStartAt: str | None
-    dependsOn: list[str]
-    waitingFor: TaskQuestion | None
-    prompt: str | None
-    trigger: TaskTrigger | None
-    output: TaskOutput | None
+from nightdesk.domain.task import TaskStatus
+from nightdesk.services.task_fields import TaskSummary, WholeTask
 
 
 class TaskList(TypedDict):

@@ -8,10 +8,8 @@ from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
 from api_parameters import list_cursor
 from api_rendering import (
     api_key,
-    instant,
     poll_started,
     specialist_list,
-    summary,
     whole_task,
     workspace,
 )
@@ -64,6 +62,7 @@ from nightdesk.services.read_events import read_events
 from nightdesk.services.retry_task import retry_by_status, retry_task
 from nightdesk.services.show_task import TaskView, show_task, view_of
 from nightdesk.services.submit_task import NewTask, submit_task
+from nightdesk.services.task_fields import instant, summary
 
 if TYPE_CHECKING:  # for the cold start
     from api_answers import (

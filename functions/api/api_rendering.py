@@ -1,20 +1,27 @@
 """Tasks and specialists as JSON, in the field names that the predecessors' users know."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nightdesk.domain.api_key import ApiKey
-from nightdesk.domain.concurrency import group_shown
 from nightdesk.domain.event_log import Event
 from nightdesk.domain.ports import WorkspaceSettings
 from nightdesk.domain.schedule import next_due
 from nightdesk.domain.specialist import Specialist, SpecialistSet
-from nightdesk.domain.task import Origin, Task
 from nightdesk.services.place_in_line import COUNTED_TO, Place
 from nightdesk.services.show_task import TaskView
+from nightdesk.services.task_fields import (
+    WholeTask,
+    instant,
+    instant_or_none,
+    output_fields,
+    summary,
+    trigger_fields,
+    waiting_fields,
+)
 
 if TYPE_CHECKING:  # for the cold start
     from api_answers import (
@@ -23,9 +30,6 @@ if TYPE_CHECKING:  # for the cold start
         SpecialistList,
         SpecialistView,
         TaskEvent,
-        TaskSummary,
-        TaskTrigger,
-        WholeTask,
         Workspace,
     )
 
@@ -37,73 +41,19 @@ def to_json(value: Mapping[str, Any]) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def instant(value: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and Z."""
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _instant_or_none(value: datetime | None) -> str | None:
-    return None if value is None else instant(value)
-
-
-def summary(task: Task) -> "TaskSummary":
-    """A task as lists show it: everything but prompt, output and trigger."""
-    return {
-        "id": task.id,
-        "title": task.title,
-        "agentId": task.agent_id,
-        "workspaceId": task.workspace_id,
-        "status": task.status,
-        "cancelRequested": task.cancel_requested,
-        "priority": task.priority,
-        "triggerSource": task.trigger_source,
-        "triggeredBy": task.triggered_by,
-        "attempts": task.attempts,
-        "maxAttempts": task.max_attempts,
-        "timeoutMs": task.timeout_ms,
-        "runAfter": _instant_or_none(task.run_after),
-        "held": task.held,
-        "concurrencyGroup": None if task.group is None else group_shown(task.group),
-        "supersededBy": task.superseded_by,
-        "contextId": task.context_id,
-        "waitingSince": _instant_or_none(task.waiting_since),
-        "resultSessionId": task.result_session_id,
-        "error": None
-        if task.error is None
-        else {"code": task.error.code, "message": task.error.message},
-        "errorMessage": None if task.error is None else task.error.message,
-        "createdAt": instant(task.created_at),
-        "updatedAt": instant(task.updated_at),
-        "startedAt": _instant_or_none(task.started_at),
-        "completedAt": _instant_or_none(task.completed_at),
-        "lastActivity": _instant_or_none(task.last_activity),
-        "currentActivity": task.current_activity,
-        "toolCallCount": task.tool_call_count,
-        "inputTokens": task.input_tokens,
-        "outputTokens": task.output_tokens,
-        "cacheReadTokens": task.cache_read_tokens,
-        "costUsd": task.cost_micros / _MICROS,
-        "publication": task.publication,
-    }
-
-
-def whole_task(view: TaskView, place: Place | None = None) -> "WholeTask":
+def whole_task(view: TaskView, place: Place | None = None) -> WholeTask:
     """A task with its prompt, its trigger, what it waits for and, once completed, its output."""
-    origin, output = view.origin, view.output
+    origin = view.origin
     position, starts_at = _in_line(place)
     return {
         **summary(view.task),
         "queuePosition": position,
         "estimatedStartAt": starts_at,
         "dependsOn": [] if origin is None else list(origin.depends_on),
-        "waitingFor": None
-        if view.waiting_for is None
-        else {"reason": view.waiting_for["reason"], "text": view.waiting_for["text"]},
+        "waitingFor": waiting_fields(view.waiting_for),
         "prompt": None if origin is None else origin.prompt,
-        "trigger": None if origin is None else _trigger(origin),
-        "output": None
-        if output is None
-        else {"result": output["result"], "artifacts": output.get("artifacts", [])},
+        "trigger": None if origin is None else trigger_fields(origin),
+        "output": output_fields(view.output),
     }
 
 
@@ -113,21 +63,7 @@ def _in_line(place: Place | None) -> tuple[int | str | None, str | None]:
         return None, None
     beyond = f"{COUNTED_TO:,}+"
     position = beyond if place.position is None else place.position
-    return position, _instant_or_none(place.estimated_start)
-
-
-def _trigger(origin: Origin) -> "TaskTrigger | None":
-    trigger, target = origin.trigger, origin.target
-    if trigger is None:
-        return None
-    return {
-        "event": trigger.event,
-        "key": trigger.key,
-        "actor": trigger.actor or None,
-        "repo": None if target is None else target.repo,
-        "number": None if target is None else target.number,
-        "url": None if target is None else target.url,
-    }
+    return position, instant_or_none(place.estimated_start)
 
 
 def event(shown: Event) -> "TaskEvent":
@@ -164,10 +100,10 @@ def api_key(key: ApiKey) -> "KeyView":
         "requestsPerMinute": key.requests_per_minute,
         "uses": key.uses,
         "createdAt": instant(key.created_at),
-        "lastUsedAt": _instant_or_none(key.last_used_at),
-        "rotatedAt": _instant_or_none(key.rotated_at),
-        "previousSecretUntil": _instant_or_none(key.previous_until),
-        "revokedAt": _instant_or_none(key.revoked_at),
+        "lastUsedAt": instant_or_none(key.last_used_at),
+        "rotatedAt": instant_or_none(key.rotated_at),
+        "previousSecretUntil": instant_or_none(key.previous_until),
+        "revokedAt": instant_or_none(key.revoked_at),
     }
 
 

@@ -19,7 +19,14 @@ from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
 from nightdesk.domain.conversations import Conversations, FirstRequest, Listed, SentTask
 from nightdesk.domain.errors import InvalidInputError
 from nightdesk.domain.ports import TaskStore
-from nightdesk.domain.push_configs import CONFIGS_MAX, PushConfig, PushConfigs, PushFormat
+from nightdesk.domain.push_configs import (
+    CONFIGS_MAX,
+    OF_WORKSPACE,
+    PushConfig,
+    PushConfigs,
+    PushFormat,
+    workspace_owner,
+)
 from nightdesk.domain.task import Origin, Task, TaskStatus
 from tests.aws import REGION, template
 from tests.fakes.clock import NOON
@@ -214,3 +221,48 @@ def test_a_task_may_have_a_few_callbacks_only(stores: Stores) -> None:
     with pytest.raises(InvalidInputError):
         stores.pushes.put(replace(PUSH, id="one-more"))
     stores.pushes.put(replace(PUSH, id="p0", url="https://example.com/other"))
+
+
+def test_a_deleted_callback_makes_room_for_another(stores: Stores) -> None:
+    stores.conversations.add(SENT, PUSH)
+    for number in range(1, CONFIGS_MAX):
+        stores.pushes.put(replace(PUSH, id=f"p1{number}"))
+    with pytest.raises(InvalidInputError):
+        stores.pushes.put(replace(PUSH, id="one-more"))
+
+    stores.pushes.delete("t1", "unknown")
+    stores.pushes.delete("t1", "p1")
+    stores.pushes.put(replace(PUSH, id="one-more"))
+
+    assert "one-more" in [kept.id for kept in stores.pushes.of_task("t1")]
+    with pytest.raises(InvalidInputError):
+        stores.pushes.put(replace(PUSH, id="p1"))
+
+
+def test_all_callbacks_of_a_task_may_go_and_new_ones_come(stores: Stores) -> None:
+    stores.pushes.put(PUSH)
+    stores.pushes.delete("t1", "p1")
+    assert list(stores.pushes.of_task("t1")) == []
+    stores.pushes.put(PUSH)
+
+    assert list(stores.pushes.of_task("t1")) == [PUSH]
+
+
+def test_the_callback_of_a_workspace_is_kept_apart_from_its_tasks(stores: Stores) -> None:
+    owner = workspace_owner("team")
+    of_workspace = replace(PUSH, task_id=owner, id=OF_WORKSPACE, format=PushFormat.JSON)
+    stores.pushes.put(of_workspace)
+
+    assert list(stores.pushes.of_task(owner)) == [of_workspace]
+    assert list(stores.pushes.of_task("team")) == []
+
+
+def test_the_callback_of_a_workspace_does_not_expire(stores: Stores) -> None:
+    if not isinstance(stores.pushes, DynamoPushConfigs):
+        return  # time to live is DynamoDB's
+    owner = workspace_owner("team")
+    stores.pushes.put(replace(PUSH, task_id=owner, id=OF_WORKSPACE))
+    stores.pushes.put(PUSH)
+
+    expires = {(item.id, item.expires is None) for item in ConversationItem.scan()}
+    assert expires == {(owner, True), ("t1", False)}

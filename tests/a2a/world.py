@@ -20,9 +20,11 @@ from nightdesk.services.conversation_ports import ConversationPorts
 from nightdesk.services.manage_keys import create_key
 from tests.api.caller import Answered, answered, event_of
 from tests.fakes.access_store import FakeAccessStore
+from tests.fakes.callbacks import callback_ports
 from tests.fakes.clock import FakeClock, FakeDice
 from tests.fakes.conversations import FakeConversations, FakePushConfigs
 from tests.fakes.functions import FakeFunctions
+from tests.fakes.outbox_store import FakeOutboxStore
 from tests.fakes.specialists import FakeSpecialists
 from tests.fakes.task_store import FakeTaskStore
 from tests.fakes.wake_ups import FakeWakeUps
@@ -66,6 +68,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.push_configs = FakePushConfigs()
+        self.outbox = FakeOutboxStore(self.tasks.rows)
         self.conversations = FakeConversations(self.tasks, self.push_configs)
         self.key = self.make_key()
         self.operations = Operations(self.ports, streaming=self.streaming)
@@ -80,13 +83,16 @@ class World:
                 wake_ups=self.wake_ups,
                 specialists=self.specialists,
                 functions=FakeFunctions(),
+                callbacks=callback_ports(
+                    outbox=self.outbox,
+                    push_configs=self.push_configs,
+                    allow_http=self.allow_http,
+                ),
                 clock=self.clock,
                 dice=self.dice,
                 settings=ApiSettings(sweeper_function="", github_poller_function=""),
             ),
             conversations=self.conversations,
-            push_configs=self.push_configs,
-            allow_http=self.allow_http,
         )
 
     def make_key(

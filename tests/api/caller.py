@@ -13,8 +13,11 @@ from nightdesk.services.api_ports import ApiPorts, ApiSettings
 from nightdesk.services.manage_keys import create_key
 from tests.api.function import module
 from tests.fakes.access_store import FakeAccessStore
+from tests.fakes.callbacks import FakeCallbackKey, callback_ports
 from tests.fakes.clock import FakeClock, FakeDice
+from tests.fakes.conversations import FakePushConfigs
 from tests.fakes.functions import FakeFunctions
+from tests.fakes.outbox_store import FakeOutboxStore
 from tests.fakes.specialists import FakeSpecialists
 from tests.fakes.task_store import FakeTaskStore
 from tests.fakes.wake_ups import FakeWakeUps
@@ -117,10 +120,16 @@ class Caller:
     dice: FakeDice = field(default_factory=FakeDice)
     #: Whether every answer is held against the OpenAPI document.
     is_judged: bool = True
+    push_configs: FakePushConfigs = field(default_factory=FakePushConfigs)
+    callback_key: FakeCallbackKey = field(default_factory=FakeCallbackKey)
     #: The store that the API uses instead of `tasks`, when a test needs one that misbehaves.
     store: TaskStore | None = None
 
     def __post_init__(self) -> None:
+        self.outbox = FakeOutboxStore(self.tasks.rows)
+        self.callbacks = callback_ports(
+            outbox=self.outbox, push_configs=self.push_configs, key=self.callback_key
+        )
         self.key = self.make_key()
         self.app = module("api_app").build_app(self.ports)
 
@@ -132,6 +141,7 @@ class Caller:
             wake_ups=self.wake_ups,
             specialists=self.specialists,
             functions=self.functions,
+            callbacks=self.callbacks,
             clock=self.clock,
             dice=self.dice,
             settings=ApiSettings(sweeper_function="sweeper", github_poller_function="poller"),

@@ -94,6 +94,7 @@ def api(
     queue = boto3.client("sqs", region_name=REGION).create_queue(QueueName="wake-ups")
     for name in ("tasks", "origins", "session_log", "outbox", "access", "limits", "workspaces"):
         monkeypatch.setenv(f"{name.upper()}_TABLE", getattr(aws_tables, name))
+    monkeypatch.setenv("CONVERSATIONS_TABLE", "conversations")
     monkeypatch.setenv("WAKE_UP_QUEUE_URL", queue["QueueUrl"])
     monkeypatch.setenv("SPECIALISTS_DIR", str(TEMPLATE.parent / "specialists"))
     monkeypatch.setenv("SWEEPER_FUNCTION", "sweeper")

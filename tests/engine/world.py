@@ -47,6 +47,7 @@ class StagedTaskStore(FakeTaskStore):
         lease_until: datetime,
         reserved_micros: int,
         charge: BudgetCharge | None = None,
+        calls_back: bool = False,
     ) -> Task:
         rival, self.before_claim = self.before_claim, None
         if rival is not None:
@@ -59,6 +60,7 @@ class StagedTaskStore(FakeTaskStore):
             lease_until=lease_until,
             reserved_micros=reserved_micros,
             charge=charge,
+            calls_back=calls_back,
         )
 
 
@@ -151,6 +153,7 @@ class World:
             functions=self.functions,
             clock=self.clock,
             publisher_function="publisher",
+            notifier_function="notifier",
         )
 
     def task(self, task_id: str = "t-1") -> Task:

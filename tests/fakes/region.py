@@ -17,10 +17,13 @@ from typing import Any, TypeVar
 import pytest
 
 from nightdesk.domain.api_key import ApiKey
+from nightdesk.domain.callbacks import Body
 from nightdesk.domain.errors import CallAbortedError, NightdeskError, UnavailableError
 from nightdesk.domain.model import CallControl, ModelRequest, ModelTier, ModelTurn, Usage
+from nightdesk.domain.notices import NOTIFY
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.ports import Candidate, OutboxStore, Slot, TaskStore, WakeUps
+from nightdesk.domain.push_configs import PushFormat
 from nightdesk.domain.session import Entry
 from nightdesk.domain.task import (
     VISIBILITY_RENEWAL,
@@ -33,16 +36,20 @@ from nightdesk.domain.tracking import TrackedComments
 from nightdesk.services import run_session
 from nightdesk.services.answer_wake_up import answer_wake_up
 from nightdesk.services.api_ports import ApiPorts, ApiSettings
+from nightdesk.services.callback_ports import CallbackPorts
 from nightdesk.services.claim_task import WakeUp
 from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
 from nightdesk.services.held_task import HeldTask
 from nightdesk.services.message_task import MessageAction, message_task
+from nightdesk.services.notify import NotifierPorts, Told, notify_row
 from nightdesk.services.publish_intents import publish_row
 from nightdesk.services.publisher_ports import PublisherPorts
 from nightdesk.services.recover_tasks import sweep
 from tests.engine.world import ENRICHER, FakeIssues, FakeSnapshots, FakeSpecialists
 from tests.fakes.access_store import FakeAccessStore
+from tests.fakes.callbacks import FakeCallbackKey, FakeReceivers
 from tests.fakes.clock import NOON, FakeClock, FakeDice
+from tests.fakes.conversations import FakeConversations, FakePushConfigs
 from tests.fakes.functions import FakeFunctions
 from tests.fakes.github import REPO, FakePublishing
 from tests.fakes.model import calls, says
@@ -177,6 +184,8 @@ class Region:
         self.outbox: OutboxStore = FakeOutboxStore(self.tasks.rows)
         self.github = FakePublishing(self.clock.now)
         self.tracked: TrackedComments = FakeTrackedComments()
+        self.push_configs = FakePushConfigs()
+        self.receivers = FakeReceivers()
         self.dice = FakeDice()
         self.specialists = FakeSpecialists(ENRICHER_WITH_INTENTS)
         self.invocations: list[Invocation] = []
@@ -242,10 +251,20 @@ class Region:
         return self._invoke("sweeper", work, SWEEPER_TIMEOUT, off_by)
 
     def begin_publishing(self, task_id: str, row: str) -> Invocation:
+        """The consumer of the row: the publisher, or the notifier."""
+        if row.startswith(NOTIFY):
+            return self._begin_notifying(task_id, row)
+
         def work(strand: Invocation) -> None:
             publish_row(task_id, row, self.publisher_ports(strand))
 
         return self._invoke("publisher", work, PUBLISHER_TIMEOUT, timedelta(0))
+
+    def _begin_notifying(self, task_id: str, row: str) -> Invocation:
+        def work(strand: Invocation) -> None:
+            notify_row(task_id, row, self.notifier_ports(strand))
+
+        return self._invoke("notifier", work, PUBLISHER_TIMEOUT, timedelta(0))
 
     def begin_request(
         self, name: str, request: Callable[[ApiPorts], object], *, off_by: timedelta = timedelta(0)
@@ -294,6 +313,7 @@ class Region:
             functions=_guarded(_PublisherFunction(self, strand), "functions", strand),
             clock=strand.clock,
             publisher_function="publisher",
+            notifier_function="notifier",
         )
 
     def publisher_ports(self, strand: Invocation) -> PublisherPorts:
@@ -306,14 +326,33 @@ class Region:
             clock=strand.clock,
         )
 
+    def notifier_ports(self, strand: Invocation) -> NotifierPorts:
+        tasks, outbox = self.ports_of(strand)
+        return NotifierPorts(
+            outbox=outbox,
+            tasks=tasks,
+            conversations=FakeConversations(FakeTaskStore(), self.push_configs),
+            push_configs=_guarded(self.push_configs, "push_configs", strand),
+            sender=_guarded(self.receivers, "receivers", strand),
+            key=FakeCallbackKey(),
+            writers=dict.fromkeys(PushFormat, _body_of),
+            clock=strand.clock,
+            dice=self.dice,
+        )
+
     def api_ports(self, strand: Invocation) -> ApiPorts:
-        tasks, _ = self.ports_of(strand)
+        tasks, outbox = self.ports_of(strand)
         return ApiPorts(
             tasks=tasks,
             access=FakeAccessStore(),
             wake_ups=self.wake_ups_of(strand),
             specialists=self.specialists,
             functions=FakeFunctions(),
+            callbacks=CallbackPorts(
+                push_configs=_guarded(self.push_configs, "push_configs", strand),
+                outbox=outbox,
+                key=FakeCallbackKey(),
+            ),
             clock=strand.clock,
             dice=self.dice,
             settings=ApiSettings(sweeper_function="sweeper", github_poller_function="poller"),
@@ -690,17 +729,23 @@ class _PausingModel:
 
 
 class _PublisherFunction:
-    """The sweeper invokes the publisher and waits for it; its calls pause with the sweeper's."""
+    """The sweeper invokes a row's consumer and waits for it; its calls pause with the sweeper's."""
 
     def __init__(self, region: Region, strand: Invocation) -> None:
         self._region = region
         self._strand = strand
 
     def invoke(self, name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        ports = self._region.publisher_ports(self._strand)
         for row in payload["rows"]:
-            publish_row(row["taskId"], row["row"], ports)
+            if name == "notifier":
+                notify_row(row["taskId"], row["row"], self._region.notifier_ports(self._strand))
+            else:
+                publish_row(row["taskId"], row["row"], self._region.publisher_ports(self._strand))
         return {}
+
+
+def _body_of(told: Told) -> Body:
+    return Body(told.view.task.status.value)
 
 
 def _price(_model_id: str, usage: Usage) -> int:

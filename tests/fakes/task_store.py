@@ -30,6 +30,7 @@ from nightdesk.domain.errors import (
     NotClaimableError,
     StaleTaskError,
 )
+from nightdesk.domain.notices import notices
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.ports import (
     BudgetCharge,
@@ -189,6 +190,7 @@ class FakeTaskStore:
         lease_until: datetime,
         reserved_micros: int,
         charge: BudgetCharge | None = None,
+        calls_back: bool = False,
     ) -> Task:
         new = claimed(
             task,
@@ -197,6 +199,7 @@ class FakeTaskStore:
             lease_until=lease_until,
             reserved=reserved_micros,
             charge=charge,
+            calls_back=calls_back,
         )
         with self._lock:
             held = self.slot_rows[slot.number]
@@ -226,7 +229,7 @@ class FakeTaskStore:
     def step(self, task: Task, entry: Entry, progress: Progress, *, lease_until: datetime) -> Task:
         with self._lock:
             self._check_ours(task, cancellable=True)
-            self._check_news(task, dependants=False)
+            self._check_news(task, leaving=False)
             if self._is_written(entry):
                 raise LeaseLostError(task.id)
             self.before_commit("step")
@@ -245,12 +248,12 @@ class FakeTaskStore:
     def release(self, task: Task, release: Release, *, now: datetime) -> Task:
         with self._lock:
             self._check_ours(task, cancellable=release.status is not TaskStatus.CANCELLED)
-            self._check_news(task, dependants=True)
+            self._check_news(task, leaving=True)
             written = release.entry is not None and self._is_written(release.entry)
             if written or not self._holds_its_permits(task):
                 raise LeaseLostError(task.id)
             self.before_commit("release")
-            return self._leave_running(task, release, now)
+            return self._leave_running(task, release, now, known=True)
 
     # Without a session -----------------------------------------------------------------------
 
@@ -340,6 +343,13 @@ class FakeTaskStore:
             if self.groups.get(group, ("", 0))[0] == holder:
                 del self.groups[group]
 
+    def want_callbacks(self, task_id: str) -> Task | None:
+        with self._lock:
+            if task_id not in self.tasks:
+                return None
+            self.tasks[task_id] = replace(self.tasks[task_id], has_callbacks=True)
+            return self.tasks[task_id]
+
     def set_publication(self, task_id: str, publication: str) -> None:
         with self._lock:
             if task_id in self.tasks:
@@ -412,6 +422,7 @@ class FakeTaskStore:
                 t.lease_until,
                 t.inbox,
                 t.has_dependants,
+                t.has_callbacks,
             )
             for t in (current, task)
         ]
@@ -434,11 +445,18 @@ class FakeTaskStore:
         if cancellable and current.cancel_requested:
             raise CancelRequestedError(task.id)
 
-    def _check_news(self, task: Task, *, dependants: bool) -> None:
+    def _check_news(self, task: Task, *, leaving: bool) -> None:
         current = self.tasks[task.id]
-        news = dependants and current.has_dependants != task.has_dependants
+        news = leaving and (
+            (current.has_dependants, current.has_callbacks)
+            != (task.has_dependants, task.has_callbacks)
+        )
         if news or current.inbox != task.inbox:
-            raise StaleTaskError(inbox=current.inbox, has_dependants=current.has_dependants)
+            raise StaleTaskError(
+                inbox=current.inbox,
+                has_dependants=current.has_dependants,
+                has_callbacks=current.has_callbacks,
+            )
 
     def _demand_budget(self, task: Task, charge: BudgetCharge) -> None:
         tasks, micros = self.budgets.get((task.workspace_id, charge.day), (0, 0))
@@ -481,9 +499,9 @@ class FakeTaskStore:
             if not self._holds_its_permits(task):
                 raise ConditionFailedError("its slot is not its own")
             self.before_commit("end")
-            return self._leave_running(task, release, now)
+            return self._leave_running(task, release, now, known=False)
 
-    def _leave_running(self, task: Task, release: Release, now: datetime) -> Task:
+    def _leave_running(self, task: Task, release: Release, now: datetime, *, known: bool) -> Task:
         new = released(task, release, now=now)
         self._apply(task, new)
         if task.slot is not None:
@@ -498,6 +516,7 @@ class FakeTaskStore:
         if release.entry is not None:
             self._append(release.entry)
         self._put_rows((*release.rows, *rows_of_release(task, new, release)))
+        self._put_rows(notices(new, known=known))
         return new
 
     def _put_rows(self, rows: Sequence[OutboxRow]) -> None:

@@ -22,10 +22,15 @@ from nightdesk.domain.model import (
     ModelThrottledError,
     ModelUnavailableError,
 )
+from nightdesk.domain.push_configs import PushConfig
 from nightdesk.domain.task import HOLD_FOR, Hold, TaskStatus
 from nightdesk.services.api_ports import ApiPorts
 from nightdesk.services.cancel_task import cancel_task
+from nightdesk.services.conversation_ports import ConversationPorts
+from nightdesk.services.manage_push_configs import add_push_config
 from nightdesk.services.retry_task import retry_task
+from tests.fakes.clock import NOON
+from tests.fakes.conversations import FakeConversations
 from tests.fakes.model import calls, says
 from tests.fakes.region import (
     KEY,
@@ -37,6 +42,7 @@ from tests.fakes.region import (
     reads,
 )
 from tests.fakes.strand import Strand
+from tests.fakes.task_store import FakeTaskStore
 
 SECOND = timedelta(seconds=1)
 Ask = Callable[[ApiPorts], object]
@@ -359,6 +365,61 @@ def a_task_that_waits_for_another(region: Region) -> None:
     work(region)
 
 
+CONFIG = PushConfig(task_id="issue-1", id="c-1", url="https://hooks.example.com/", created_at=NOON)
+
+
+def _ask_for_a_callback(region: Region) -> None:
+    def ask(ports: ApiPorts) -> object:
+        conversations = FakeConversations(FakeTaskStore(), region.push_configs)
+        both = ConversationPorts(api=ports, conversations=conversations)
+        return add_push_config(CONFIG, key=KEY, ports=both)
+
+    until_answered(region, "ask for a callback", ask)
+
+
+def a_callback_asked_for_with_the_task(region: Region) -> None:
+    region.push_configs.put(CONFIG)
+    event(region, has_callbacks=True)
+    work(region)
+    publish(region)
+
+
+def a_callback_asked_for_while_it_runs(region: Region) -> None:
+    event(region)
+    strand = until_the_model(region)
+    _ask_for_a_callback(region)
+    finish(region, strand)
+    publish(region)
+
+
+def a_callback_asked_for_after_the_end(region: Region) -> None:
+    event(region)
+    work(region)
+    publish(region)
+    _ask_for_a_callback(region)
+    publish(region)
+
+
+def a_callback_of_a_cancelled_task_whose_receiver_fails_once(region: Region) -> None:
+    region.receivers.answers["hooks.example.com"] = [500]
+    event(region)
+    _ask_for_a_callback(region)
+    _cancel(region)
+    publish(region)
+    region.advance(60 * SECOND)
+    region.run(region.begin_sweep())
+
+
+def callbacks_of_a_task_that_waits_for_a_person(region: Region) -> None:
+    region.push_configs.put(CONFIG)
+    event(region, approvals=("comment",), has_callbacks=True)
+    work(region)
+    publish(region)
+    region.answer_all()
+    work(region)
+    publish(region)
+
+
 SCENARIOS: dict[str, Scenario] = {
     play.__name__: Scenario(play, frozenset(ends), is_short)
     for play, ends, is_short in (
@@ -384,5 +445,10 @@ SCENARIOS: dict[str, Scenario] = {
         (two_tasks_of_one_group, (DONE,), False),
         (a_newer_task_that_supersedes_an_older, (DONE, CANCELLED), False),
         (a_task_that_waits_for_another, (DONE,), False),
+        (a_callback_asked_for_with_the_task, (DONE,), True),
+        (a_callback_asked_for_while_it_runs, (DONE,), True),
+        (a_callback_asked_for_after_the_end, (DONE,), True),
+        (a_callback_of_a_cancelled_task_whose_receiver_fails_once, (CANCELLED, DONE), False),
+        (callbacks_of_a_task_that_waits_for_a_person, (DONE,), False),
     )
 }

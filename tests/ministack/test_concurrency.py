@@ -35,6 +35,7 @@ from nightdesk.services.api_ports import ApiPorts, ApiSettings
 from nightdesk.services.submit_task import NewTask, Submitted, submit_task
 from tests.engine.world import ENRICHER, FakeSpecialists
 from tests.fakes.access_store import FakeAccessStore
+from tests.fakes.callbacks import callback_ports
 from tests.fakes.functions import FakeFunctions
 from tests.fakes.wake_ups import FakeWakeUps
 
@@ -241,6 +242,7 @@ def test_ten_creates_at_once_with_one_idempotency_key_make_one_task(region: Regi
         wake_ups=wake_ups,
         specialists=FakeSpecialists(ENRICHER),
         functions=FakeFunctions(),
+        callbacks=callback_ports(),
         clock=CLOCK,
         dice=SystemDice(),
         settings=ApiSettings(sweeper_function="", github_poller_function=""),

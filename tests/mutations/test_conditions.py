@@ -30,6 +30,7 @@ from tests.access import test_access_store
 from tests.aws import REGION, moto_cloud
 from tests.engine import (
     test_task_store,
+    test_task_store_callbacks,
     test_task_store_conditions,
     test_task_store_limits,
 )
@@ -48,7 +49,12 @@ RETENTION = timedelta(days=90)
 CONTRACTS = {
     "tasks": Contract(
         (task_store, conditions),
-        (test_task_store, test_task_store_limits, test_task_store_conditions),
+        (
+            test_task_store,
+            test_task_store_limits,
+            test_task_store_conditions,
+            test_task_store_callbacks,
+        ),
         "store",
         lambda: {"store": task_store.DynamoTaskStore(slot_count=2, retention=RETENTION)},
     ),
@@ -135,6 +141,7 @@ CORE = frozenset(
         "not_cancelled",
         "no_new_message",
         "no_new_dependant",
+        "no_new_callback",
         "permit_free",
         "permit_held",
     }

@@ -8,12 +8,14 @@ each task that a call has changed) or `_RULES_OF_A_MOMENT` (about everything tha
 from collections.abc import Callable
 from itertools import pairwise
 
+from nightdesk.domain.notices import TOLD, delivery, delivery_id, notice
 from nightdesk.domain.outbox import OutboxState, github_row
 from nightdesk.domain.publication import is_marked, is_of_thread
 from nightdesk.domain.session import EntryKind
 from nightdesk.domain.task import TRANSITIONS, Hold, Origin, Task, TaskStatus
 from nightdesk.domain.tracking import is_status_row
 from tests.engine.world import ENRICHER
+from tests.fakes.clock import NOON
 from tests.fakes.region import Invocation, Region, Snapshot
 
 #: Fields that never fall within a run.
@@ -30,7 +32,7 @@ _COUNTERS = (
     "inbox_read",
 )
 #: What may still be written to a task that has ended.
-_AFTER_THE_END = frozenset({"publication", "has_dependants"})
+_AFTER_THE_END = frozenset({"publication", "has_dependants", "has_callbacks"})
 
 
 class Invariants:
@@ -212,6 +214,16 @@ class Invariants:
                 )
                 assert (f"{prefix}labels#1" in rows) == proposed, f"{task}: {rows}"
 
+    def writes_a_notice_with_each_change_that_somebody_wants_to_hear_of(
+        self, before: Snapshot, now: Snapshot
+    ) -> None:
+        for task in now.tasks.values():
+            old = before.tasks.get(task.id)
+            if old is None or old.status is task.status or task.status not in TOLD:
+                continue
+            if task.has_callbacks:
+                assert (task.id, notice(task).row) in now.rows, f"nobody is told of {task}"
+
     def publishes_each_effect_at_most_once(self, before: Snapshot, now: Snapshot) -> None:
         bodies = [body for number in self._region.github.comments for body in self._bodies(number)]
         for key in {thread_of(origin) for origin in now.origins.values() if origin.tracking}:
@@ -239,6 +251,7 @@ class Invariants:
                 times = sum(is_marked(body, task_id, name) for body in bodies)
                 assert times == 1, f"published {times} times: {row}"
         self.shows_the_end_of_every_task(now, bodies)
+        self._check_callbacks(now)
         for (task_id, run), entries in _by_run(now).items():
             kinds = [kind for _, kind in sorted(entries)]
             assert kinds.count(EntryKind.OUTPUT) <= 1, f"{task_id} run {run}: {kinds}"
@@ -267,6 +280,16 @@ class Invariants:
                     assert is_marked(body, newest.id, row), f"{newest}: {body}"
                 elif newest.status is TaskStatus.FAILED:
                     assert "**failed**" in body, f"{newest}: {body}"
+
+    def _check_callbacks(self, now: Snapshot) -> None:
+        """Every configuration has heard of its task's end; repetitions have one id and body."""
+        heard: dict[str, set[bytes]] = {}
+        for request in self._region.receivers.got:
+            heard.setdefault(request.headers["webhook-id"], set()).add(request.body)
+        for (task_id, _), config in self._region.push_configs.kept.items():
+            name = delivery(notice(now.tasks[task_id]), config.id, content={}, now=NOON).row
+            bodies = heard.get(delivery_id(task_id, name), set())
+            assert len(bodies) == 1, f"{config} heard {bodies} of {name}"
 
 
 def thread_of(origin: Origin) -> str:
@@ -301,5 +324,6 @@ _RULES_OF_A_MOMENT: tuple[Callable[[Invariants, Snapshot, Snapshot], None], ...]
     Invariants.keeps_every_journal_without_gaps,
     Invariants.answers_each_tool_call_once,
     Invariants.writes_effects_with_completion_and_only_then,
+    Invariants.writes_a_notice_with_each_change_that_somebody_wants_to_hear_of,
     Invariants.publishes_each_effect_at_most_once,
 )

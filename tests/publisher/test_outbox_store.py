@@ -1,6 +1,7 @@
 """One set of tests for the fake and for DynamoDB (moto)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from tests.fakes.clock import NOON
 from tests.fakes.outbox_store import FakeOutboxStore
 
 MINUTE = timedelta(minutes=1)
-Put = Callable[[OutboxRow], None]
+Put = Callable[[OutboxRow], object]
 
 
 @pytest.fixture(params=["fake", "dynamodb"])
@@ -149,3 +150,63 @@ def test_due_rows_come_longest_waiting_first_and_no_more_than_asked_for(
 def test_a_row_that_does_not_exist_cannot_be_leased(store: OutboxStore) -> None:
     with pytest.raises(ConditionFailedError):
         store.lease(row(), until=NOON + MINUTE)
+
+
+def test_a_row_is_put_once(store: OutboxStore) -> None:
+    assert store.put(row())
+    assert not store.put(replace(row(), payload={"body": "another"}))
+
+    found = store.get("t-1", row().row)
+    assert found is not None
+    assert (found.payload, found.due_at) == (row().payload, NOON)
+    assert store.due(now=NOON, limit=5) == [found]
+
+
+def test_rows_of_a_task_are_found_by_the_beginning_of_their_names(store: OutboxStore) -> None:
+    for name in ("notify#2", "notify#1", "github#1"):
+        store.put(row(name=name))
+    store.put(row("t-2", "notify#3"))
+
+    assert [found.row for found in store.of_task("t-1", "notify#")] == ["notify#1", "notify#2"]
+
+
+def dead(store: OutboxStore, task_id: str, *, workspace: str, at: int = 0) -> OutboxRow:
+    created = NOON + at * MINUTE
+    store.put(replace(row(task_id), workspace_id=workspace, created_at=created))
+    read = store.get(task_id, row().row)
+    assert read is not None
+    store.failed(store.lease(read, until=NOON + MINUTE), error="gone", next_try=None)
+    found = store.get(task_id, row().row)
+    assert found is not None
+    return found
+
+
+def test_dead_rows_are_listed_by_workspace_the_newest_first(store: OutboxStore) -> None:
+    old, new = dead(store, "t-1", workspace="team"), dead(store, "t-2", workspace="team", at=5)
+    dead(store, "t-3", workspace="other")
+    dead(store, "t-4", workspace="")
+
+    assert store.dead("team", limit=5) == [new, old]
+    assert store.dead("team", limit=1) == [new]
+    assert store.dead("nobody", limit=5) == []
+
+
+def test_a_dead_row_can_be_sent_again_with_all_its_tries(store: OutboxStore) -> None:
+    gone = dead(store, "t-1", workspace="team")
+    again = store.send_again(gone, now=NOON + MINUTE)
+
+    assert (again.state, again.tries, again.payload) == (OutboxState.PENDING, 0, gone.payload)
+    assert store.dead("team", limit=5) == []
+    assert store.due(now=NOON + MINUTE, limit=5) == [again]
+    assert store.get("t-1", again.row) == again
+
+
+def test_only_a_dead_row_is_sent_again(store: OutboxStore) -> None:
+    gone = dead(store, "t-1", workspace="team")
+    store.send_again(gone, now=NOON)
+
+    with pytest.raises(ConditionFailedError):
+        store.send_again(gone, now=NOON)
+    with pytest.raises(ConditionFailedError):
+        store.send_again(row("t-9"), now=NOON)
+    assert store.get("t-9", row().row) is None

@@ -190,7 +190,8 @@ def test_a_new_row_is_published_at_once_though_the_sweeper_would_come_later(
     world: PublisherWorld,
 ) -> None:
     row = world.intends()
-    world.outbox.put(replace(row, due_at=world.clock.now() + timedelta(minutes=1)))
+    later = replace(row, due_at=world.clock.now() + timedelta(minutes=1))
+    world.outbox.rows[row.task_id, row.row] = later
 
     assert world.publish() is Outcome.DONE
 

@@ -34,6 +34,7 @@ class Cloud:
             functions=FakeFunctions(),
             clock=SystemClock(),
             publisher_function="publisher",
+            notifier_function="notifier",
         )
 
     def waiting(self, url: str) -> list[str]:

@@ -32,6 +32,8 @@ FORBIDDEN_TO_THE_UNTRUSTED = ("Github", "Access", "Webhook", "iam:", "sts:")
 #: Which role may read which secret, and so whose function may know its name. A new secret is a
 #: line here; whoever is not named reads none.
 SECRETS_OF_ROLES = {
+    "ApiRole": {"CallbackKeyParameter"},
+    "NotifierRole": {"CallbackKeyParameter"},
     "ExecutorRole": {"ModelApiKeyParameter"},
     "GithubPollerRole": {"GithubReadTokenParameter"},
     "TokenBrokerRole": {"GithubReadTokenParameter", "GithubAppPrivateKeyParameter"},

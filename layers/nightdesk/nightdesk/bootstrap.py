@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from nightdesk.domain.ports import PriceOf
     from nightdesk.services.answer_token import TokenBrokerPorts
     from nightdesk.services.api_ports import ApiPorts
+    from nightdesk.services.callback_ports import CallbackPorts
     from nightdesk.services.conversation_ports import ConversationPorts
     from nightdesk.services.engine_ports import ExecutorPorts, SweeperPorts
+    from nightdesk.services.notify import NotifierPorts
     from nightdesk.services.polling.ports import PollerPorts
     from nightdesk.services.publisher_ports import PublisherPorts
     from nightdesk.services.receive_webhook import WebhookPorts
@@ -62,6 +64,7 @@ def api() -> "ApiPorts":
         wake_ups=SqsWakeUps(known.wake_up_queue_url),
         specialists=SpecialistFiles(_specialists_dir()),
         functions=LambdaFunctions(),
+        callbacks=_callbacks(),
         clock=SystemClock(),
         dice=SystemDice(),
         settings=ApiSettings(
@@ -73,20 +76,11 @@ def api() -> "ApiPorts":
 
 @cache
 def conversations() -> "ConversationPorts":
-    from nightdesk.adapters.dynamodb.conversations import (
-        DynamoConversations,
-        DynamoPushConfigs,
-        connect_conversations,
-    )
+    from nightdesk.adapters.dynamodb.conversations import DynamoConversations
     from nightdesk.services.conversation_ports import ConversationPorts
 
-    known, ports = settings(), api()
-    connect_conversations(known.need("conversations_table"))
     return ConversationPorts(
-        api=ports,
-        conversations=DynamoConversations(retention=known.retention),
-        push_configs=DynamoPushConfigs(retention=known.retention),
-        allow_http=known.profile == "local",
+        api=api(), conversations=DynamoConversations(retention=settings().retention)
     )
 
 
@@ -148,6 +142,7 @@ def sweeper() -> "SweeperPorts":
         functions=LambdaFunctions(),
         clock=SystemClock(),
         publisher_function=known.need("publisher_function"),
+        notifier_function=known.need("notifier_function"),
     )
 
 
@@ -287,6 +282,33 @@ def publisher() -> "PublisherPorts":
 
 
 @cache
+def notifier() -> "NotifierPorts":
+    from nightdesk.a2a.callback_bodies import a2a_body, json_body, predecessor_body
+    from nightdesk.adapters.callbacks import HttpCallbacks
+    from nightdesk.adapters.dynamodb.conversations import DynamoConversations
+    from nightdesk.domain.push_configs import PushFormat
+    from nightdesk.services.notify import NotifierPorts
+
+    known, clock = settings(), SystemClock()
+    tasks, callbacks = _task_store(), _callbacks()
+    return NotifierPorts(
+        outbox=callbacks.outbox,
+        tasks=tasks,
+        conversations=DynamoConversations(retention=known.retention),
+        push_configs=callbacks.push_configs,
+        sender=HttpCallbacks(local=callbacks.allow_http),
+        key=callbacks.key,
+        writers={
+            PushFormat.A2A: a2a_body,
+            PushFormat.PLAIN: predecessor_body,
+            PushFormat.JSON: json_body,
+        },
+        clock=clock,
+        dice=SystemDice(),
+    )
+
+
+@cache
 def token_broker() -> "TokenBrokerPorts":
     from nightdesk.services.answer_token import TokenBrokerPorts
 
@@ -315,6 +337,24 @@ def _task_store() -> "DynamoTaskStore":
         )
     )
     return DynamoTaskStore(slot_count=known.executor_slots, retention=known.retention)
+
+
+@cache
+def _callbacks() -> "CallbackPorts":
+    from nightdesk.adapters.dynamodb.conversations import DynamoPushConfigs, connect_conversations
+    from nightdesk.adapters.dynamodb.outbox_store import DynamoOutboxStore
+    from nightdesk.adapters.secrets import StoredCallbackKey
+    from nightdesk.services.callback_ports import CallbackPorts
+
+    known, clock = settings(), SystemClock()
+    _task_store()  # whose connection the other tables share
+    connect_conversations(known.need("conversations_table"))
+    return CallbackPorts(
+        push_configs=DynamoPushConfigs(retention=known.retention),
+        outbox=DynamoOutboxStore(retention=known.retention),
+        key=StoredCallbackKey(_secrets(clock), known.callback_key_parameter),
+        allow_http=known.profile == "local",
+    )
 
 
 def _specialists_dir() -> Path:

@@ -43,6 +43,8 @@ class Settings:
     github_poller_function: str
     token_broker_function: str
     publisher_function: str
+    notifier_function: str
+    callback_key_parameter: str
     specialists_dir: str
     default_triggers: str
     default_workspace_id: str
@@ -141,6 +143,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         github_poller_function=text("GITHUB_POLLER_FUNCTION"),
         token_broker_function=text("TOKEN_BROKER_FUNCTION"),
         publisher_function=text("PUBLISHER_FUNCTION"),
+        notifier_function=text("NOTIFIER_FUNCTION"),
+        callback_key_parameter=text("CALLBACK_KEY_PARAMETER"),
         specialists_dir=text("SPECIALISTS_DIR", "/opt/specialists"),
         default_triggers=text("DEFAULT_TRIGGERS"),
         default_workspace_id=text("DEFAULT_WORKSPACE_ID", "default"),

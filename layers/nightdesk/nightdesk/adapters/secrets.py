@@ -106,3 +106,13 @@ class SecretsManagerSecrets(Secrets):
 
     def _ask(self, client: Any, name: str) -> str:
         return str(client.get_secret_value(SecretId=name).get("SecretString", ""))
+
+
+class StoredCallbackKey:
+    """`CallbackKey` in one secret."""
+
+    def __init__(self, secrets: Secrets, name: str) -> None:
+        self._secrets, self._name = secrets, name
+
+    def read(self) -> str:
+        return self._secrets.read(self._name)

@@ -33,6 +33,7 @@ def claimed(
     lease_until: datetime,
     reserved: int,
     charge: BudgetCharge | None = None,
+    calls_back: bool = False,
 ) -> Task:
     """RUNNING under a new fence. What the last holder had set aside for a call that nobody knows
     the end of counts as spent.
@@ -58,6 +59,7 @@ def claimed(
         fence=task.fence + 1,
         lease_until=lease_until,
         slot=slot.number,
+        has_callbacks=task.has_callbacks or calls_back,
     )
 
 

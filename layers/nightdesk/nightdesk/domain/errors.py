@@ -143,10 +143,11 @@ class StaleTaskError(NightdeskError):
     now. The writer takes them over and writes again.
     """
 
-    def __init__(self, *, inbox: int, has_dependants: bool) -> None:
+    def __init__(self, *, inbox: int, has_dependants: bool, has_callbacks: bool = False) -> None:
         super().__init__("the task has changed in fields that others own")
         self.inbox = inbox
         self.has_dependants = has_dependants
+        self.has_callbacks = has_callbacks
 
 
 class NewMessagesError(NightdeskError):

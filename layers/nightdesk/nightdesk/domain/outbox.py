@@ -41,6 +41,8 @@ class OutboxRow:
     due_at: datetime | None = None
     result_url: str = ""
     last_error: str = ""
+    #: Who may see it when it is DEAD; "" = nobody but the log.
+    workspace_id: str = ""
 
 
 def github_row(run: int, intent: str, number: int) -> str:

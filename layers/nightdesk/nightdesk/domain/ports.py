@@ -57,6 +57,12 @@ class WorkspaceSettings:
     paused: bool = False
     tasks_per_day: int | None = None
     cost_micros_per_day: int | None = None
+    #: Its owners want to be called back; where, only the notifier may read.
+    calls_back: bool = False
+    #: Which of its signing secrets is in use (0 = none was ever made), and since when, in seconds
+    #: since 1970.
+    secret_version: int = 0
+    secret_since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,12 +224,13 @@ class TaskStore(Protocol):
         lease_until: datetime,
         reserved_micros: int,
         charge: BudgetCharge | None = None,
+        calls_back: bool = False,
     ) -> Task:
         """Take the task, as it was read, into the slot, as it was read; raises the fence.
 
         The task is PENDING and the slot free, or the task is RUNNING with an expired lease and
         holds this slot. Its group's slot and the budget's charge are in the same transaction.
-        Returns the task as it is now.
+        `calls_back`: its workspace wants to be told of its end. Returns the task as it is now.
 
         Raises:
             GroupBusyError, BudgetSpentError: that stood in the way.
@@ -273,7 +280,7 @@ class TaskStore(Protocol):
 
         Raises:
             CancelRequestedError, LeaseLostError: as `step`.
-            StaleTaskError: a message has come, or a task that depends on this one.
+            StaleTaskError: a message has come, a task that depends on this one, or a callback.
         """
         ...
 
@@ -395,6 +402,12 @@ class TaskStore(Protocol):
         """
         ...
 
+    def want_callbacks(self, task_id: str) -> Task | None:
+        """Note that somebody wants to be called back, and get the task as it is then; None when it
+        is gone. Whatever ends it later tells them; harmless when repeated.
+        """
+        ...
+
     def set_publication(self, task_id: str, publication: str) -> None:
         """Show where the result was published (a short text or URL)."""
         ...
@@ -419,6 +432,10 @@ class TaskStore(Protocol):
 class OutboxStore(Protocol):
     """What waits to be published or notified."""
 
+    def put(self, row: OutboxRow) -> bool:
+        """Add a row; False when there is one of its name already, which stays as it is."""
+        ...
+
     def get(self, task_id: str, row: str) -> OutboxRow | None: ...
 
     def lease(self, row: OutboxRow, *, until: datetime) -> OutboxRow:
@@ -437,6 +454,22 @@ class OutboxStore(Protocol):
 
     def due(self, *, now: datetime, limit: int) -> list[OutboxRow]:
         """PENDING rows that nobody holds although their time has come."""
+        ...
+
+    def of_task(self, task_id: str, prefix: str) -> list[OutboxRow]:
+        """The task's rows whose names begin so, in the order of their names."""
+        ...
+
+    def dead(self, workspace_id: str, *, limit: int) -> list[OutboxRow]:
+        """DEAD rows of the workspace, the newest first (the index may lag)."""
+        ...
+
+    def send_again(self, row: OutboxRow, *, now: datetime) -> OutboxRow:
+        """Make a DEAD row PENDING and due, with all its tries before it again.
+
+        Raises:
+            ConditionFailedError: it is not DEAD any more.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ at the moment of dialling, because a name can point elsewhere by then.
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -36,6 +36,12 @@ class PushFormat(StrEnum):
     A2A = "a2a"
     #: The predecessor's: {taskId, status, output?, error?, timestamp}.
     PLAIN = "plain"
+    #: Ours: {type, timestamp, data}, where data is the task as the REST API shows it.
+    JSON = "json"
+
+
+#: The id of a workspace's own configuration; no configuration of a task can have it.
+OF_WORKSPACE = "@workspace"
 
 
 class PushConfigNotFoundError(NotFoundError):
@@ -48,14 +54,15 @@ class PushConfig:
 
     task_id: str
     id: str
-    url: str
+    #: It may hold a secret too (a chat's incoming webhook is one).
+    url: str = field(repr=False)
     created_at: datetime
     format: PushFormat = PushFormat.A2A
     #: Sent back as X-A2A-Notification-Token, so that the receiver knows us.
-    token: str = ""
+    token: str = field(default="", repr=False)
     #: Sent as `Authorization: <scheme> <credentials>`; "" = no such header.
     scheme: str = ""
-    credentials: str = ""
+    credentials: str = field(default="", repr=False)
 
 
 class PushConfigs(Protocol):
@@ -65,7 +72,8 @@ class PushConfigs(Protocol):
         """Store it; one with the same id is replaced.
 
         Raises:
-            InvalidInputError: the task has CONFIGS_MAX others already.
+            InvalidInputError: the task has CONFIGS_MAX others already; however many are put at
+                once, no more are kept.
         """
         ...
 
@@ -78,6 +86,11 @@ class PushConfigs(Protocol):
         ...
 
 
+def workspace_owner(workspace_id: str) -> str:
+    """What stands in `task_id` for the configuration of a workspace; no task can have this id."""
+    return f"workspace#{workspace_id}"
+
+
 def checked(config: PushConfig, *, allow_http: bool) -> PushConfig:
     """The configuration, if it can be used.
 
@@ -86,13 +99,13 @@ def checked(config: PushConfig, *, allow_http: bool) -> PushConfig:
     Raises:
         InvalidInputError: names the field and what is allowed.
     """
-    if not may_be_id(config.id):
+    if config.id != OF_WORKSPACE and not may_be_id(config.id):
         raise InvalidInputError("id", "id must be 1 to 64 letters, digits or . _ : -")
     _check_url(config.url, allow_http=allow_http)
-    for field, text in (("token", config.token), ("credentials", config.credentials)):
+    for name, text in (("token", config.token), ("credentials", config.credentials)):
         if not _HEADER_TEXT.fullmatch(text):
             allowed = f"at most {SECRET_MAX} printable ASCII characters, no line breaks"
-            raise InvalidInputError(field, f"{field} must be {allowed}")
+            raise InvalidInputError(name, f"{name} must be {allowed}")
     if config.scheme and not _SCHEME.fullmatch(config.scheme):
         raise InvalidInputError("scheme", "scheme must be one word, such as Bearer")
     if config.credentials and not config.scheme:

@@ -207,6 +207,8 @@ class Task:
     has_dependants: bool = False
     #: A comment shows where it stands; whoever changes its state tells the publisher.
     tracked: bool = False
+    #: Somebody wants to be called back when it ends or waits; whoever changes that tells them.
+    has_callbacks: bool = False
     #: What the claim charged to the workspace's budget of which day; settled by the release.
     charged_micros: int = 0
     charged_day: str | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nightdesk.domain.access_ports import AccessStore
 from nightdesk.domain.functions import Functions
 from nightdesk.domain.ports import Clock, Dice, Specialists, TaskStore, WakeUps
+from nightdesk.services.callback_ports import CallbackPorts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class ApiPorts:
     wake_ups: WakeUps
     specialists: Specialists
     functions: Functions
+    callbacks: CallbackPorts
     clock: Clock
     dice: Dice
     settings: ApiSettings

@@ -222,6 +222,7 @@ def _try_claim(
             lease_until=now + LEASE,
             reserved_micros=task.reserved_micros,
             charge=charge_for(task, choice.origin, choice.settings, now),
+            calls_back=choice.settings.calls_back,
         )
     except GroupBusyError:
         _wait_for_group(task, ports, now)

@@ -9,9 +9,15 @@ from nightdesk.services.api_ports import ApiPorts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationPorts:
-    """`allow_http`: callbacks may go to http and to this machine (the local profile)."""
+    """The ports of all of the API, and the A2A face of tasks."""
 
     api: ApiPorts
     conversations: Conversations
-    push_configs: PushConfigs
-    allow_http: bool = False
+
+    @property
+    def push_configs(self) -> PushConfigs:
+        return self.api.callbacks.push_configs
+
+    @property
+    def allow_http(self) -> bool:
+        return self.api.callbacks.allow_http

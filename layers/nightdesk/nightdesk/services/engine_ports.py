@@ -46,3 +46,4 @@ class SweeperPorts:
     functions: Functions
     clock: Clock
     publisher_function: str
+    notifier_function: str

@@ -147,7 +147,10 @@ class HeldTask:
                 return write(self.task)
             except StaleTaskError as stale:
                 self.task = replace(
-                    self.task, inbox=stale.inbox, has_dependants=stale.has_dependants
+                    self.task,
+                    inbox=stale.inbox,
+                    has_dependants=stale.has_dependants,
+                    has_callbacks=stale.has_callbacks,
                 )
 
     def _next_entry(self, kind: EntryKind, data: dict[str, Any]) -> Entry:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nightdesk.domain.api_key import ApiKey, Operation
+from nightdesk.domain.notices import TOLD, notice
 from nightdesk.domain.push_configs import (
     PushConfig,
     PushConfigNotFoundError,
@@ -17,6 +18,9 @@ from nightdesk.services.task_access import visible_task
 def add_push_config(config: PushConfig, *, key: ApiKey, ports: ConversationPorts) -> PushConfig:
     """Keep a callback of `config.task_id`; one with the same id is replaced.
 
+    A task that has ended or waits already is told of at once: its caller cannot know which came
+    first. Should we die before that, the caller had no answer and asks again.
+
     Raises:
         TaskNotFoundError: no such task within the key's scope.
         InvalidInputError: it cannot be used, or the task has too many.
@@ -25,7 +29,20 @@ def add_push_config(config: PushConfig, *, key: ApiKey, ports: ConversationPorts
     task = visible_task(config.task_id, key=key, tasks=ports.api.tasks)
     kept = replace(checked(config, allow_http=ports.allow_http), task_id=task.id)
     ports.push_configs.put(kept)
+    tell_if_late(kept, ports)
     return kept
+
+
+def tell_if_late(config: PushConfig, ports: ConversationPorts) -> None:
+    """See to it that this callback, which is kept by now, hears of the task's end.
+
+    Whatever ends the task after this finds that a callback is wanted; what has ended it before
+    this is seen here. Both may be, and the two make one delivery.
+    """
+    task = ports.api.tasks.want_callbacks(config.task_id)
+    if task is not None and task.status in TOLD:
+        now = ports.api.clock.now()
+        ports.api.callbacks.outbox.put(notice(task, only=config.id, at=now))
 
 
 def list_push_configs(

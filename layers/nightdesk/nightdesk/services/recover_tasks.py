@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nightdesk.domain.errors import ConditionFailedError, UnavailableError
+from nightdesk.domain.notices import NOTIFY
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.ports import Release, Slot
 from nightdesk.domain.recovery import end_of_expired, orphan_error, queue_error, wait_error
@@ -37,6 +38,7 @@ class SweepReport:
     released: int = 0
     woken: int = 0
     published: int = 0
+    notified: int = 0
 
 
 def sweep(ports: SweeperPorts) -> SweepReport:
@@ -45,7 +47,9 @@ def sweep(ports: SweeperPorts) -> SweepReport:
     _free_lost_slots(ports)
     report = _look_at_due(ports, report)
     report = replace(report, woken=_wake(ports))
-    report = replace(report, published=_drive_outbox(ports))
+    rows = _due_rows(ports)
+    report = replace(report, published=_drive(rows, "github#", ports.publisher_function, ports))
+    report = replace(report, notified=_drive(rows, NOTIFY, ports.notifier_function, ports))
     logger.info("[BGWorker] sweep: %s", report)
     return report
 
@@ -198,17 +202,17 @@ def _wake(ports: SweeperPorts) -> int:
 # Outbox ---------------------------------------------------------------------------------------
 
 
-def _drive_outbox(ports: SweeperPorts) -> int:
-    """Hand the publisher the rows that no stream record has got through."""
-    rows = [r for r in _due_rows(ports) if r.row.startswith("github#")]
-    if not rows:
+def _drive(rows: Sequence[OutboxRow], prefix: str, function: str, ports: SweeperPorts) -> int:
+    """Hand a consumer the rows of its own that no stream record has got through."""
+    own = [row for row in rows if row.row.startswith(prefix)]
+    if not own:
         return 0
-    payload = {"rows": [{"taskId": row.task_id, "row": row.row} for row in rows]}
+    payload = {"rows": [{"taskId": row.task_id, "row": row.row} for row in own]}
     try:
-        ports.functions.invoke(ports.publisher_function, payload)
+        ports.functions.invoke(function, payload)
     except UnavailableError as error:
-        logger.warning("[BGWorker] publisher did not answer: %s", error)
-    return len(rows)
+        logger.warning("[BGWorker] %s did not answer: %s", function, error)
+    return len(own)
 
 
 def _due_rows(ports: SweeperPorts) -> Sequence[OutboxRow]:

@@ -26,6 +26,7 @@ from nightdesk.domain.ports import WakeUps
 from nightdesk.domain.push_configs import PushConfig, checked
 from nightdesk.domain.task import Task, TriggerSource
 from nightdesk.services.conversation_ports import ConversationPorts
+from nightdesk.services.manage_push_configs import tell_if_late
 from nightdesk.services.show_task import show_task
 from nightdesk.services.submit_task import (
     IdempotencyKeyReusedError,
@@ -101,6 +102,7 @@ def send_task(
         triggered_by="a2a",
         timeout_ms=ask.timeout_ms,
         context_id=request.context_id,
+        has_callbacks=push is not None,
     )
     quiet = replace(ports.api, wake_ups=_HeldWakeUps(ports.api.wake_ups))
     submitted = submit_task(new, key=key, idempotency_key=idempotency_key, ports=quiet)
@@ -115,7 +117,11 @@ def send_task(
     )
     kept = None if submitted.created else ports.conversations.get(task.id)
     if kept is None:
-        ports.conversations.add(sent, None if push is None else replace(push, task_id=task.id))
+        config = None if push is None else replace(push, task_id=task.id)
+        ports.conversations.add(sent, config)
+        if config is not None and not submitted.created:
+            # An earlier request made the task and died here; it may have ended since.
+            tell_if_late(config, ports)
     wake(task, ports.api)
     return Sent(task, kept or sent)
 

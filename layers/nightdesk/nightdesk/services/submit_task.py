@@ -83,6 +83,8 @@ class NewTask:
     #: The caller's own name for it; None = what the specialist's file says.
     concurrency_group: str | None = None
     on_conflict: OnConflict | None = None
+    #: Somebody wants to be called back; where, is kept before the task is woken.
+    has_callbacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +353,7 @@ def _task(
         group=group,
         supersedes=group is not None and supersedes,
         context_id=new.context_id,
+        has_callbacks=new.has_callbacks,
     )
 
 

@@ -26,6 +26,7 @@ def as_read(task: Task) -> Condition:
     condition &= still(TaskItem.lease_until, task.lease_until)
     condition &= still(TaskItem.inbox, task.inbox or None)
     condition &= still(TaskItem.has_dependants, task.has_dependants or None)
+    condition &= no_new_callback(task)
     if task.status is TaskStatus.PENDING:
         condition &= TaskItem.updated_at == task.updated_at
     return condition
@@ -48,6 +49,10 @@ def no_new_message(task: Task) -> Condition:
 
 def no_new_dependant(task: Task) -> Condition:
     return still(TaskItem.has_dependants, task.has_dependants or None)
+
+
+def no_new_callback(task: Task) -> Condition:
+    return still(TaskItem.has_callbacks, task.has_callbacks or None)
 
 
 def still(attribute: Attribute[Any], value: Any) -> Condition:

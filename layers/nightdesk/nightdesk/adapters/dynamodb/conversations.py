@@ -4,6 +4,8 @@ Items, by `id` and `sk`:
     <task id>                     head               {ws, agent, context}
     <task id>                     message#<n>#<id>   a message as it came
     <task id>                     push#<config id>   a callback; its secrets are encrypted at rest
+    <task id>                     pushes             {ids} of its callbacks
+    workspace#<ws>                push#@workspace    the callback of a workspace
     agent#<ws>#<agent>            <created>#<task>   a row of a list; `st`, `sa` once it ended
     context#<ws>#<agent>#<ctx>    <created>#<task>   the same
     request#<key>#<hash>          -                  the first request of an Idempotency-Key
@@ -14,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
@@ -39,12 +42,19 @@ from nightdesk.adapters.dynamodb.transactions import (
 )
 from nightdesk.domain.conversations import FirstRequest, Listed, SentTask
 from nightdesk.domain.errors import InvalidInputError
-from nightdesk.domain.push_configs import CONFIGS_MAX, PushConfig, PushFormat
+from nightdesk.domain.push_configs import (
+    CONFIGS_MAX,
+    OF_WORKSPACE,
+    PushConfig,
+    PushFormat,
+)
 from nightdesk.domain.task import RUN_AFTER_MAX, Task, TaskStatus
 
 #: DynamoDB's limit of keys in one BatchGetItem.
 _BATCH = 100
 _HEAD, _MESSAGE, _PUSH = "head", "message#", "push#"
+#: The row that holds the ids of a task's callbacks, so that no race makes too many of them.
+_COUNTED = "pushes"
 
 
 class ConversationItem(Model):
@@ -63,6 +73,8 @@ class ConversationItem(Model):
     sk = UnicodeAttribute(range_key=True)
     document = PackedAttribute(attr_name="d", null=True)
     context_id = UnicodeAttribute(attr_name="cx", null=True)
+    #: Of the row that counts a task's callbacks: their ids.
+    config_ids = UnicodeSetAttribute(attr_name="ids", null=True)
     status = UnicodeAttribute(attr_name="st", null=True)
     ended_at = InstantAttribute(attr_name="sa", null=True)
     expires = NumberAttribute(attr_name="ttl", null=True)
@@ -86,12 +98,15 @@ class DynamoConversations:
 
     def add(self, sent: SentTask, push: PushConfig | None = None) -> None:
         items = list(self._items(sent))
-        if push is not None:
-            items.append(_push_item(push, self._expires(sent.created_at)))
 
         def fill(transaction: TransactWrite) -> None:
             for item in items:
                 transaction.save(item)
+            if push is not None:
+                expires = self._expires(sent.created_at)
+                counted = ConversationItem(push.task_id, _COUNTED)
+                transaction.update(counted, actions=_counted(push, expires))
+                transaction.save(_push_item(push, expires))
 
         transact(fill)
 
@@ -235,13 +250,22 @@ class DynamoPushConfigs:
         self._retention = retention
 
     def put(self, config: PushConfig) -> None:
-        others = [kept for kept in self.of_task(config.task_id) if kept.id != config.id]
-        if len(others) >= CONFIGS_MAX:
+        expires = _push_expires(config, self._retention)
+
+        def fill(transaction: TransactWrite) -> None:
+            transaction.update(
+                ConversationItem(config.task_id, _COUNTED),
+                actions=_counted(config, expires),
+                condition=_room_for(config),
+            )
+            transaction.save(_push_item(config, expires))
+
+        try:
+            transact(fill)
+        except ConditionFailed as error:
             raise InvalidInputError(
                 "pushNotificationConfig", f"a task may have {CONFIGS_MAX} configurations"
-            )
-        expires = config.created_at + RUN_AFTER_MAX + 2 * self._retention
-        patiently(_push_item(config, int(expires.timestamp())).save)
+            ) from error
 
     def of_task(self, task_id: str) -> Sequence[PushConfig]:
         with translated():
@@ -253,7 +277,18 @@ class DynamoPushConfigs:
         return sorted((_push_of(i) for i in items), key=lambda kept: (kept.created_at, kept.id))
 
     def delete(self, task_id: str, config_id: str) -> None:
-        patiently(ConversationItem(task_id, _PUSH + config_id).delete)
+        def fill(transaction: TransactWrite) -> None:
+            transaction.update(
+                ConversationItem(task_id, _COUNTED),
+                actions=[ConversationItem.config_ids.delete({config_id})],
+                condition=ConversationItem.config_ids.contains(config_id),
+            )
+            transaction.delete(ConversationItem(task_id, _PUSH + config_id))
+
+        try:
+            transact(fill)
+        except ConditionFailed:
+            return  # there is none
 
 
 def _list(key: str) -> list[Listed]:
@@ -286,7 +321,31 @@ def _message_key(order: str, message: Mapping[str, Any]) -> str:
     return f"{_MESSAGE}{order}#{digest}"
 
 
-def _push_item(config: PushConfig, expires: int) -> ConversationItem:
+def _room_for(config: PushConfig) -> Condition:
+    """It is known already, or the task has fewer than it may have."""
+    room: Condition = (
+        ConversationItem.config_ids.does_not_exist()
+        | (size(ConversationItem.config_ids) < CONFIGS_MAX)
+        | ConversationItem.config_ids.contains(config.id)
+    )
+    return room
+
+
+def _counted(config: PushConfig, expires: int | None) -> list[Action]:
+    actions: list[Action] = [ConversationItem.config_ids.add({config.id})]
+    if expires is not None:
+        actions.append(ConversationItem.expires.set(expires))
+    return actions
+
+
+def _push_expires(config: PushConfig, retention: timedelta) -> int | None:
+    """With its task; a workspace's stays."""
+    if config.id == OF_WORKSPACE:
+        return None
+    return int((config.created_at + RUN_AFTER_MAX + 2 * retention).timestamp())
+
+
+def _push_item(config: PushConfig, expires: int | None) -> ConversationItem:
     document = {
         "url": config.url,
         "format": config.format.value,

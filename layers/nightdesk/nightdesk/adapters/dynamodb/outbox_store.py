@@ -1,15 +1,17 @@
 """The outbox in DynamoDB: leases, outcomes and what is due (`OutboxStore`).
 
-Rows are put by the task store, in the transactions that cause them. The lease of a consumer and
-the time of the next try are one attribute, `due_at`: whoever finds it in the past may try.
+What a task's end causes is put by the task store, in the transaction that ends it. The lease of a
+consumer and the time of the next try are one attribute, `due_at`: whoever finds it in the past may
+try.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from nightdesk.adapters.dynamodb.tables import SHARDS, OutboxItem
+from nightdesk.adapters.dynamodb.tables import SHARDS, OutboxItem, shard_of
+from nightdesk.adapters.dynamodb.task_items import outbox_item
 from nightdesk.adapters.dynamodb.transactions import ConditionFailed, patiently, translated
 from nightdesk.domain.errors import ConditionFailedError
 from nightdesk.domain.outbox import OutboxRow, OutboxState
@@ -20,6 +22,17 @@ _ERROR_CHARACTERS = 300
 
 class DynamoOutboxStore:
     """`OutboxStore` on DynamoDB."""
+
+    def __init__(self, *, retention: timedelta = timedelta(days=90)) -> None:
+        self._retention = retention
+
+    def put(self, row: OutboxRow) -> bool:
+        item = outbox_item(row, retention=self._retention)
+        try:
+            patiently(lambda: item.save(condition=OutboxItem.row.does_not_exist()))
+        except ConditionFailed:
+            return False
+        return True
 
     def get(self, task_id: str, row: str) -> OutboxRow | None:
         with translated():
@@ -47,6 +60,8 @@ class DynamoOutboxStore:
         actions: list[Action] = [OutboxItem.last_error.set(error[:_ERROR_CHARACTERS])]
         if next_try is None:
             actions += [OutboxItem.state.set(OutboxState.DEAD.value), *_out_of_due()]
+            if row.workspace_id:
+                actions.append(OutboxItem.dead_workspace_id.set(row.workspace_id))
         else:
             actions.append(OutboxItem.due_at.set(next_try))
         _update(OutboxItem(row.task_id, row.row), actions, _as_read(row))
@@ -65,6 +80,39 @@ class DynamoOutboxStore:
         )
         # The index may lag behind what has been taken or finished meanwhile.
         return [row for row in rows if row.due_at is not None and row.due_at <= now]
+
+    def of_task(self, task_id: str, prefix: str) -> list[OutboxRow]:
+        with translated():
+            found = OutboxItem.query(
+                task_id, OutboxItem.row.startswith(prefix), consistent_read=True
+            )
+            return [_row_of(item) for item in found]
+
+    def dead(self, workspace_id: str, *, limit: int) -> list[OutboxRow]:
+        with translated():
+            found = OutboxItem.by_dead.query(
+                workspace_id, scan_index_forward=False, limit=limit, page_size=limit
+            )
+            keys = [(item.task_id, item.row) for item in found]
+            rows = map(_row_of, OutboxItem.batch_get(keys, consistent_read=True))
+            return sorted(
+                (row for row in rows if row.state is OutboxState.DEAD),
+                key=lambda row: (row.created_at, row.task_id, row.row),
+                reverse=True,
+            )
+
+    def send_again(self, row: OutboxRow, *, now: datetime) -> OutboxRow:
+        item = OutboxItem(row.task_id, row.row)
+        actions: list[Action] = [
+            OutboxItem.state.set(OutboxState.PENDING.value),
+            OutboxItem.tries.set(0),
+            OutboxItem.created_at.set(now),
+            OutboxItem.due_shard.set(shard_of(row.task_id)),
+            OutboxItem.due_at.set(now),
+            OutboxItem.dead_workspace_id.remove(),
+        ]
+        _update(item, actions, OutboxItem.state == OutboxState.DEAD.value)
+        return _row_of(item)
 
 
 def _as_read(row: OutboxRow) -> Condition:
@@ -96,4 +144,5 @@ def _row_of(item: OutboxItem) -> OutboxRow:
         due_at=item.due_at,
         result_url=item.result_url or "",
         last_error=item.last_error or "",
+        workspace_id=item.workspace_id or "",
     )

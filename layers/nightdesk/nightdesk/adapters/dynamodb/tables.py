@@ -190,6 +190,7 @@ class TaskItem(Model):
     inbox_read = NumberAttribute(attr_name="inr", null=True)
     has_dependants = BooleanAttribute(attr_name="dep", null=True)
     tracked = BooleanAttribute(attr_name="trk", null=True)
+    has_callbacks = BooleanAttribute(attr_name="cb", null=True)
     charged_micros = NumberAttribute(attr_name="chm", null=True)
     charged_day = UnicodeAttribute(attr_name="chd", null=True)
     cost_at_claim = NumberAttribute(attr_name="cac", null=True)
@@ -286,8 +287,19 @@ class _OutboxDue(GlobalSecondaryIndex["OutboxItem"]):
     due_at = InstantAttribute(attr_name="da", range_key=True)
 
 
+class _OutboxDead(GlobalSecondaryIndex["OutboxItem"]):
+    class Meta:
+        index_name = "dead"
+        projection = KeysOnlyProjection()
+
+    dead_workspace_id = UnicodeAttribute(attr_name="dw", hash_key=True)
+    created_at = InstantAttribute(attr_name="cr", range_key=True)
+
+
 class OutboxItem(Model):
-    """A row that waits to be published. Present in `due` until it is DONE or DEAD."""
+    """A row that waits to be published. Present in `due` until it is DONE or DEAD, and in `dead`
+    while it is DEAD and somebody may send it again.
+    """
 
     class Meta(_Meta):
         """Set by `connect`."""
@@ -302,9 +314,12 @@ class OutboxItem(Model):
     due_at = InstantAttribute(attr_name="da", null=True)
     result_url = UnicodeAttribute(attr_name="url", null=True)
     last_error = UnicodeAttribute(attr_name="err", null=True)
+    workspace_id = UnicodeAttribute(attr_name="ws", null=True)
+    dead_workspace_id = UnicodeAttribute(attr_name="dw", null=True)
     expires = NumberAttribute(attr_name="ttl")
 
     by_due = _OutboxDue()
+    by_dead = _OutboxDead()
 
 
 class TrackedCommentItem(Model):

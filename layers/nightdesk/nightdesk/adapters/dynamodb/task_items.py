@@ -118,6 +118,7 @@ def attributes_of(task: Task, *, retention: timedelta) -> dict[str, Any]:
         "inbox_read": task.inbox_read or None,
         "has_dependants": task.has_dependants or None,
         "tracked": task.tracked or None,
+        "has_callbacks": task.has_callbacks or None,
         "charged_micros": task.charged_micros or None,
         "charged_day": task.charged_day,
         "cost_at_claim": task.cost_at_claim or None,
@@ -196,6 +197,7 @@ def task_of(stored: TaskItem) -> Task:
         inbox_read=_int(item.inbox_read),
         has_dependants=bool(item.has_dependants),
         tracked=bool(item.tracked),
+        has_callbacks=bool(item.has_callbacks),
         charged_micros=_int(item.charged_micros),
         charged_day=item.charged_day,
         cost_at_claim=_int(item.cost_at_claim),
@@ -311,5 +313,6 @@ def outbox_item(row: OutboxRow, *, retention: timedelta) -> OutboxItem:
         created_at=row.created_at,
         due_shard=shard_of(row.task_id),
         due_at=row.due_at or row.created_at,
+        workspace_id=row.workspace_id or None,
         expires=int((row.created_at + retention).timestamp()),
     )

@@ -14,6 +14,7 @@ from pynamodb.transactions import TransactWrite
 from nightdesk.adapters.dynamodb.conditions import (
     as_read,
     is_task_row,
+    no_new_callback,
     no_new_dependant,
     no_new_message,
     not_cancelled,
@@ -61,6 +62,7 @@ from nightdesk.domain.errors import (
     NotClaimableError,
     StaleTaskError,
 )
+from nightdesk.domain.notices import notices
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.ports import (
     BudgetCharge,
@@ -130,6 +132,7 @@ class DynamoTaskStore(TaskReads):
         lease_until: datetime,
         reserved_micros: int,
         charge: BudgetCharge | None = None,
+        calls_back: bool = False,
     ) -> Task:
         new = claimed(
             task,
@@ -138,6 +141,7 @@ class DynamoTaskStore(TaskReads):
             lease_until=lease_until,
             reserved=reserved_micros,
             charge=charge,
+            calls_back=calls_back,
         )
 
         def fill(transaction: TransactWrite) -> None:
@@ -193,13 +197,14 @@ class DynamoTaskStore(TaskReads):
 
     def release(self, task: Task, release: Release, *, now: datetime) -> Task:
         new = released(task, release, now=now)
-        mine = ours(task) & no_new_message(task) & no_new_dependant(task)
+        mine = ours(task) & no_new_message(task) & no_new_dependant(task) & no_new_callback(task)
         yields = release.status is not TaskStatus.CANCELLED
         if yields:
             mine &= not_cancelled()
 
         def fill(transaction: TransactWrite) -> None:
             self._leave(transaction, task, new, release, mine)
+            self._put_rows(transaction, notices(new, known=True))
 
         self._commit_ours(task, fill, yields_to_cancel=yields)
         return new
@@ -301,6 +306,15 @@ class DynamoTaskStore(TaskReads):
             patiently(lambda: item.update(actions=actions, condition=TaskItem.status.exists()))
         except ConditionFailed:
             return  # deleted by a person meanwhile; what was published stays published
+
+    def want_callbacks(self, task_id: str) -> Task | None:
+        item = TaskItem(task_id)
+        actions: list[Action] = [TaskItem.has_callbacks.set(True)]
+        try:
+            patiently(lambda: item.update(actions=actions, condition=TaskItem.status.exists()))
+        except ConditionFailed:
+            return None  # deleted by a person meanwhile
+        return task_of(item)
 
     # Messages, dependants, workspaces --------------------------------------------------------
 
@@ -429,7 +443,12 @@ class DynamoTaskStore(TaskReads):
 
     def _end_as_read(self, task: Task, release: Release, now: datetime) -> Task:
         new = released(task, release, now=now)
-        self._commit_as_read(lambda t: self._leave(t, task, new, release, as_read(task)))
+
+        def fill(transaction: TransactWrite) -> None:
+            self._leave(transaction, task, new, release, as_read(task))
+            self._put_rows(transaction, notices(new, known=False))
+
+        self._commit_as_read(fill)
         return new
 
     def _update_as_read(self, item: TaskItem, actions: list[Action], condition: Condition) -> None:
@@ -492,6 +511,7 @@ def _why_not_ours(
             break
         if now.cancel_requested and yields_to_cancel:
             return CancelRequestedError(task.id)
-        if (now.inbox, now.has_dependants) != (task.inbox, task.has_dependants):
-            return StaleTaskError(inbox=now.inbox, has_dependants=now.has_dependants)
+        news = (now.inbox, now.has_dependants, now.has_callbacks)
+        if news != (task.inbox, task.has_dependants, task.has_callbacks):
+            return StaleTaskError(inbox=news[0], has_dependants=news[1], has_callbacks=news[2])
     return LeaseLostError(task.id)
