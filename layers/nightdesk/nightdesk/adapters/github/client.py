@@ -27,6 +27,7 @@ from nightdesk.domain.github_ports import (
     GithubRefusedError,
 )
 from nightdesk.domain.ports import Clock
+from nightdesk.domain.sanitiser.repetition import repeats
 
 #: Pinned, so that GitHub's newer versions change nothing here until somebody has looked.
 API_VERSION = "2022-11-28"
@@ -47,8 +48,7 @@ _REDIRECTS = frozenset({301, 302, 307, 308})
 _WAIT_WITHOUT_ADVICE = timedelta(seconds=60)
 _MAX_WAIT = timedelta(hours=2)
 _MESSAGE_CHARACTERS = 200
-#: So much of a token in GitHub's message is too much; the rest of it may be guessed less easily.
-_PIECE_CHARACTERS = 8
+_MESSAGE_READ = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +312,9 @@ class GithubClient:
             return "", ""
         if not isinstance(data, dict):
             return "", ""
-        said = " ".join(str(data.get("message", "")).split())
-        if _tells(said, response):
+        said = " ".join(str(data.get("message", ""))[:_MESSAGE_READ].split())
+        sent = str(response.request.headers.get("Authorization", ""))
+        if repeats(said, sent.removeprefix("Bearer ")):
             said = "(the answer repeats the credential)"
         return said[:_MESSAGE_CHARACTERS], str(data.get("documentation_url", ""))
 
@@ -331,13 +332,6 @@ class GithubClient:
 
 def _what(response: requests.Response) -> str:
     return f"GitHub: {response.request.method} {urlsplit(response.request.url or '').path}"
-
-
-def _tells(text: str, response: requests.Response) -> bool:
-    """Whether the text repeats a piece of the token that was sent."""
-    token = str(response.request.headers.get("Authorization", "")).removeprefix("Bearer ")
-    ends = range(_PIECE_CHARACTERS, len(token) + 1)
-    return any(token[end - _PIECE_CHARACTERS : end] in text for end in ends)
 
 
 def _origin(address: SplitResult | Any) -> str:

@@ -19,11 +19,13 @@ from nightdesk.domain.model import (
     ModelThrottledError,
     ModelUnavailableError,
 )
+from nightdesk.domain.sanitiser.repetition import repeats
 
 DEFAULT_WAIT = timedelta(seconds=30)
 _SHORTEST_WAIT = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(minutes=15)
 _LONGEST_QUOTE = 300
+_LONGEST_READ = 3_000
 _OVERLOADED = 529  # Anthropic's own status
 _FAILED_DEPENDENCY = 424  # Bedrock: the model behind it failed
 #: Codes of a spent budget. They come as 429 too, but waiting does not help: a person has to pay.
@@ -117,10 +119,12 @@ def wait_asked_for(headers: Mapping[str, str], now: datetime) -> timedelta:
 
 def shortened(message: object, *, secret: str = "") -> str:
     """One line of a provider's message, without the key even where the provider repeats it."""
-    text = str(message)
+    text = str(message)[:_LONGEST_READ]
     if secret:
         text = text.replace(secret, "[key]")
     text = " ".join(text.split())
+    if repeats(text, secret):
+        text = "(the message repeats the key)"
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
