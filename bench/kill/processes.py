@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,13 @@ def run_executor(setup: Setup) -> None:
             failed = EXECUTOR.lambda_handler(event_of(message), FakeContext())
             recorder.note("answered", messageId=message["MessageId"])
             if not failed["batchItemFailures"]:
-                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+                delete(sqs, queue_url, message)
+
+
+def delete(sqs: Any, queue_url: str, message: Mapping[str, Any]) -> None:
+    """As the Lambda service does; a receipt that a later delivery has replaced is no failure."""
+    with suppress(sqs.exceptions.ReceiptHandleIsInvalid):
+        sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def event_of(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,12 +235,18 @@ def log_of_errors(folder: Path) -> list[str]:
     found: list[str] = []
     for log in sorted(folder.glob("*.log")):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        found += [f"{log.stem}: {_short(line)}" for line in lines if _is_error(line)]
+        for number, line in enumerate(lines):
+            if '"level":"ERROR"' in line:
+                found.append(f"{log.stem}: {_short(line)}")
+            elif line.startswith("Traceback"):
+                found.append(f"{log.stem}: {_raised(lines[number + 1 :])}")
     return found
 
 
-def _is_error(line: str) -> bool:
-    return '"level":"ERROR"' in line or line.startswith("Traceback")
+def _raised(lines: list[str]) -> str:
+    """The place and the exception of a traceback; it may have been cut off by a kill."""
+    inside = list(takewhile(lambda line: line.startswith(" "), lines))
+    return " ".join(" ".join([*inside[-4:], *lines[len(inside) : len(inside) + 1]]).split())[-600:]
 
 
 def _short(line: str) -> str:

@@ -72,7 +72,7 @@ def run_host(ground: Ground, orders: Orders) -> None:
         for message in answer.get("Messages", ()):
             seconds = SHORT_SECONDS if orders.hurried.is_set() else LONG_SECONDS
             if _is_answered(message, seconds, setup, recorder):
-                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+                processes.delete(sqs, queue_url, message)
 
 
 def _is_answered(
