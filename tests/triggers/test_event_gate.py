@@ -80,6 +80,15 @@ def test_files_are_read_only_where_somebody_asks_for_them(world: WebhookWorld) -
     assert not [call for call in world.gate_reader.calls if call.startswith("files")]
 
 
+def test_what_is_read_for_one_specialist_serves_the_others(world: WebhookWorld) -> None:
+    for name in ("a", "b"):
+        world.wants(name, replace(OPENED, paths=NameFilter(("src/**",))))
+    world.gate_reader.changed[13] = ChangedPaths(("src/a",))
+    world.deliver("pull_request", payload("opened", pull_request=pull(13)))
+    assert world.agents() == ["a", "b"]
+    assert world.gate_reader.calls == ["rules octo-org/widgets", "files octo-org/widgets 13"]
+
+
 def test_a_list_of_files_that_is_cut_says_so(world: WebhookWorld) -> None:
     world.wants("reviewer", replace(OPENED, paths=NameFilter(("src/**",))))
     world.gate_reader.changed[13] = ChangedPaths(("a", "b"), is_complete=False)

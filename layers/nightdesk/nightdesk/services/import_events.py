@@ -8,17 +8,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from nightdesk.domain.actor_gate import ActorGate, Demand, demand_of, is_known_member
+from nightdesk.domain.actor_gate import ActorGate
 from nightdesk.domain.command import Command, commands_in
 from nightdesk.domain.concurrency import group_of, supersedes_older
 from nightdesk.domain.decisions import TASK, Decision, Outcome, TaskCounts
-from nightdesk.domain.errors import PermanentError, TransientError, UnavailableError
+from nightdesk.domain.errors import TransientError, UnavailableError
 from nightdesk.domain.event_prompt import task_prompt, task_title
 from nightdesk.domain.gate_ports import GateReader
 from nightdesk.domain.github_ports import GithubNotFoundError, IssueFacts
 from nightdesk.domain.intents.names import COMMENT
 from nightdesk.domain.ports import Clock, Dice, TaskStore, WakeUps
-from nightdesk.domain.repository_rules import NO_RULES, Happened, RepositoryRules
 from nightdesk.domain.specialist import EventTrigger, Specialist, SpecialistSet
 from nightdesk.domain.task import Origin, Target, Task, Trigger, TriggerSource
 from nightdesk.domain.trigger import (
@@ -28,13 +27,13 @@ from nightdesk.domain.trigger import (
     Skip,
     filter_refusal,
     names_event,
-    path_refusal,
     seen_key_of,
     state_refusal,
     task_id_of,
     triggers_of,
 )
 from nightdesk.services.concurrency_groups import supersede_older
+from nightdesk.services.event_gate import EventGate
 
 logger = logging.getLogger(__name__)
 
@@ -168,11 +167,12 @@ def _start(
     created: dict[str, None] = {}
     refusals: list[Refusal] = []
     outcomes: list[Outcome] = []
+    gate = EventGate(event, facts, ports.gate_reader)
     for starter in starters:
         task_id = task_id_of(rules.workspace_id, event, starter.specialist.id)
         if task_id in created:
             continue
-        refusal = _start_one(event, facts, starter, rules, ports)
+        refusal = _start_one(event, facts, starter, rules, ports, gate=gate)
         if refusal is None:
             created.setdefault(task_id)
         else:
@@ -201,6 +201,8 @@ def _start_one(
     starter: _Starter,
     rules: ImportRules,
     ports: ImportPorts,
+    *,
+    gate: EventGate,
 ) -> Refusal | None:
     """Create the task of one specialist, or say why not: what costs no request is asked first.
 
@@ -209,15 +211,9 @@ def _start_one(
     reason = filter_refusal(starter.trigger, event, facts) if starter.trigger else None
     if reason := reason or rules.gate.refusal(event, facts):
         return Refusal(reason)
-    own_rules, refusal = _own_rules(event, facts, starter, ports)
-    refusal = (
-        refusal
-        or _standing_refusal(event, facts, starter.specialist, ports)
-        or _paths_refusal(event, starter, own_rules, ports)
-    )
-    if refusal is not None:
+    if refusal := gate.refusal(starter.specialist, starter.trigger):
         return refusal
-    narrowed = replace(starter, specialist=own_rules.applied_to(starter.specialist))
+    narrowed = replace(starter, specialist=gate.narrowed(starter.specialist))
     return _create_if_admitted(event, facts, narrowed, rules, ports)
 
 
@@ -241,75 +237,6 @@ def _create_if_admitted(
     if _create(event, facts, starter, rules, ports):
         return None
     return Refusal(Skip.ALREADY_STARTED)
-
-
-def _own_rules(
-    event: GithubEvent, facts: IssueFacts, starter: _Starter, ports: ImportPorts
-) -> tuple[RepositoryRules, Refusal | None]:
-    """The repository's rules, and why they leave this event out. What cannot be read refuses."""
-    try:
-        found = ports.gate_reader.rules(event.repo)
-    except PermanentError as error:
-        return NO_RULES, Refusal(Skip.UNREADABLE, f"the repository's rules: {error}")
-    if found.problem:
-        return found, Refusal(Skip.RULES_BROKEN, found.problem)
-    key = found.refusal(starter.specialist.id, _happened(event, starter), facts)
-    return found, Refusal(Skip.RULES, f"nightdesk.yml: {key}") if key else None
-
-
-def _happened(event: GithubEvent, starter: _Starter) -> Happened:
-    return Happened(
-        event=event.event,
-        action=event.action,
-        is_command=starter.trigger is None,
-        base_ref=event.base_ref,
-        is_fork=event.is_fork,
-    )
-
-
-def _standing_refusal(
-    event: GithubEvent, facts: IssueFacts, specialist: Specialist, ports: ImportPorts
-) -> Refusal | None:
-    """Why the actor is not enough of a member for this specialist. Unknown counts as no."""
-    demand = demand_of(specialist, event)
-    if demand is Demand.NOTHING:
-        return None
-    if demand is Demand.MEMBER and is_known_member(event, facts):
-        return None
-    try:
-        permission = ports.gate_reader.permission(event.repo.full_name, event.actor)
-    except PermanentError as error:
-        return Refusal(Skip.ACTOR, f"the actor's permission cannot be read: {error}")
-    if demand.is_met_by(permission):
-        return None
-    needed = "write" if demand is Demand.WRITER else "triage"
-    return Refusal(Skip.ACTOR, f"the actor's permission is {permission.role}; needed: {needed}")
-
-
-def _paths_refusal(
-    event: GithubEvent, starter: _Starter, own_rules: RepositoryRules, ports: ImportPorts
-) -> Refusal | None:
-    """Why the changed files leave this event out. They are read only if somebody asks for them."""
-    trigger = starter.trigger
-    filters = [
-        (paths, None)
-        for paths in own_rules.paths_of(starter.specialist.id, _happened(event, starter))
-    ]
-    asked = [(trigger.paths, trigger.paths_ignore)] if trigger and _has_paths(trigger) else []
-    if not asked and not filters:
-        return None
-    try:
-        changed = ports.gate_reader.changed_paths(event.repo.full_name, event.number)
-    except PermanentError as error:
-        return Refusal(Skip.UNREADABLE, f"the changed files: {error}")
-    for paths, ignored in (*asked, *filters):
-        if refusal := path_refusal(paths, ignored, changed):
-            return refusal
-    return None
-
-
-def _has_paths(trigger: EventTrigger) -> bool:
-    return trigger.paths is not None or trigger.paths_ignore is not None
 
 
 def _create(
