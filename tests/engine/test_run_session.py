@@ -146,6 +146,29 @@ def test_accepted_changes_become_one_pull_request_with_their_commit(world: World
     }
 
 
+def test_a_proposed_issue_is_checked_and_bounded(world: World) -> None:
+    origin = replace(ORIGIN, intents=(("issue", 1),), allowed_labels=("bug",))
+    world.submit(origin=origin)
+    good = {"title": "It leaks", "body": "Look.", "labels": ["bug"]}
+    world.model.will(
+        calls(
+            ("propose_issue", {**good, "title": " "}),
+            ("propose_issue", {**good, "body": ""}),
+            ("propose_issue", {**good, "labels": ["wontfix"]}),
+            ("propose_issue", {**good, "labels": "bug"}),
+            ("propose_issue", good),
+            ("propose_issue", good),
+        ),
+        says("Done."),
+    )
+    world.run()
+
+    results = [e.data for e in world.tasks.entries("t-1", 1) if e.kind is EntryKind.TOOL]
+    assert [result["isError"] for result in results] == [True, True, True, True, False, True]
+    rows = {name: row.payload for (_, name), row in world.tasks.rows.items()}
+    assert rows == {"github#0001#issue#1": good}
+
+
 def test_changes_without_a_proposed_pull_request_are_not_published(world: World) -> None:
     world.submit(origin=replace(ORIGIN, intents=(("comment", 1), ("pull_request", 1))))
     world.model.will(calls(("propose_change", {"path": "a.py", "new": "A"})), says("Done."))

@@ -165,6 +165,10 @@ class FakePublishing:
     pulls: dict[int, FakePull] = field(default_factory=dict)
     #: Refuse every review that has comments at lines, as GitHub does because of a single one.
     refuses_lines: bool = False
+    #: Issues of ours: (title, labels).
+    opened: list[tuple[datetime, PostedComment, tuple[str, list[str]]]] = field(
+        default_factory=list
+    )
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
     commits: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
@@ -258,6 +262,22 @@ class FakePublishing:
         if number not in self.pulls:
             raise GithubNotFoundError(f"{repo}#{number}")
         return self.pulls[number]
+
+    def issues_since(self, repo: str, creator: str, since: datetime) -> Sequence[PostedComment]:
+        self.repository(repo)
+        assert creator == self.account.login
+        return [issue for at, issue, _ in self.opened if at >= since]
+
+    def open_issue(
+        self, repo: str, *, title: str, body: str, labels: Sequence[str]
+    ) -> PostedComment:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        url = f"https://github.com/{repo}/issues/{50 + len(self.opened)}"
+        issue = PostedComment(id=len(self.opened), author_id=self.account.id, body=body, url=url)
+        self.opened.append((self.clock(), issue, (title, list(labels))))
+        self._raise_next(self.fails_after)
+        return issue
 
     # Branches: one commit, HEAD, with `files` (path to mode and content) ----------------------
 

@@ -281,6 +281,19 @@ class ReviewPlay(_Published):
         return sum(review.author.login == "nightdesk-bot" for review in reviews) - 1
 
 
+class IssuePlay(_Published):
+    row = "github#0001#issue#1"
+    payload = {"title": "It leaks", "body": "Look.", "labels": ["bug"]}  # noqa: RUF012
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.world.origin(intents=(("issue", 1),))
+
+    def effects(self) -> int:
+        known = self.stage.github.repository.issues.values()
+        return sum(issue.author.login == "nightdesk-bot" for issue in known)
+
+
 class PullRequestPlay(_Published):
     """A change of a file of the default branch becomes a branch and a draft pull request."""
 
@@ -313,5 +326,6 @@ SCENARIOS = (
     Scenario("review", ReviewPlay),
     Scenario("progress", ProgressPlay),
     Scenario("pull request", PullRequestPlay),
+    Scenario("new issue", IssuePlay),
     Scenario("result in the place of progress", ReplacedPlay),
 )

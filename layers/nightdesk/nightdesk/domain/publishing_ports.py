@@ -62,6 +62,18 @@ class Labels(Protocol):
         ...
 
 
+class Issues(Protocol):
+    def issues_since(self, repo: str, creator: str, since: datetime) -> Sequence[PostedComment]:
+        """All issues and pull requests of an account that were changed at or after `since`."""
+        ...
+
+    def open_issue(
+        self, repo: str, *, title: str, body: str, labels: Sequence[str]
+    ) -> PostedComment:
+        """Open an issue."""
+        ...
+
+
 class Reviews(Protocol):
     def pull(self, repo: str, number: int) -> PullFacts:
         """The pull request as it is now.
@@ -164,5 +176,5 @@ class Branches(Protocol):
         ...
 
 
-class Publishing(Accounts, Comments, Labels, Reviews, Branches, Protocol):
+class Publishing(Accounts, Comments, Labels, Issues, Reviews, Branches, Protocol):
     """All that is written to GitHub, with the service's write token."""

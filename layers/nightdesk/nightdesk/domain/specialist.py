@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nightdesk.domain.intents.names import ASK, COMMENT, LABELS, PULL_REQUEST, REVIEW
+from nightdesk.domain.intents.names import ASK, COMMENT, ISSUE, LABELS, PULL_REQUEST, REVIEW
 from nightdesk.domain.model import ModelTier
 from nightdesk.domain.name_filter import NameFilter
 from nightdesk.domain.task import TIMEOUT_MS_DEFAULT, Limits
@@ -33,7 +33,7 @@ READING_TOOLS = (
 TOOLS = (*READING_TOOLS, ASK)
 
 #: Every intent that a specialist may be allowed to propose.
-INTENTS = (COMMENT, LABELS, REVIEW, PULL_REQUEST)
+INTENTS = (COMMENT, LABELS, REVIEW, ISSUE, PULL_REQUEST)
 
 #: Intents that a stranger's event may cause: bounded, they change nothing, and can be hidden.
 OPEN_INTENTS = (COMMENT, LABELS, REVIEW)

@@ -11,11 +11,13 @@ from typing import Any
 
 from nightdesk.domain.intents.ask import AskPerson
 from nightdesk.domain.intents.changes import ProposeChange, ProposePullRequest
+from nightdesk.domain.intents.issue import ProposeIssue
 from nightdesk.domain.intents.labels import ProposeLabels
 from nightdesk.domain.intents.names import (
     ASK,
     CHANGE,
     COMMENT,
+    ISSUE,
     LABELS,
     PULL_REQUEST,
     REVIEW,
@@ -108,6 +110,9 @@ def tools_for(
         def read_issue() -> IssueText:
             return ports.issues.read(origin.task_id, target)
 
+        def proposed(name: str) -> list[Mapping[str, Any]]:
+            return [intent for intent in session.intents if intent["name"] == name]
+
         snapshot = _SnapshotOnDemand(open_snapshot)
         tools.extend(
             reading_tools(
@@ -131,14 +136,12 @@ def tools_for(
                 ProposeLabels(
                     origin.allowed_labels,
                     most,
-                    lambda: sum(1 for intent in session.intents if intent["name"] == LABELS),
+                    lambda: len(proposed(LABELS)),
                 )
             )
+        if most := origin.allows(ISSUE):
+            tools.append(ProposeIssue(origin.allowed_labels, most, lambda: len(proposed(ISSUE))))
         if target.kind == "issue" and (most := origin.allows(PULL_REQUEST)):
-
-            def proposed(name: str) -> list[Mapping[str, Any]]:
-                return [intent for intent in session.intents if intent["name"] == name]
-
             so_far = partial(proposed, CHANGE)
             tools.append(ProposeChange(snapshot, origin.allowed_paths, so_far))
             tools.append(ProposePullRequest(most, lambda: len(proposed(PULL_REQUEST)), so_far))

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from nightdesk.domain.errors import ErrorCode, PermanentError
 from nightdesk.domain.github_ports import Repository
-from nightdesk.domain.intents.names import COMMENT, LABELS, PULL_REQUEST, REVIEW
+from nightdesk.domain.intents.names import COMMENT, ISSUE, LABELS, PULL_REQUEST, REVIEW
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.publication import intent_of_row
 from nightdesk.domain.task import Origin, Target
 from nightdesk.domain.tracking import is_status_row
 from nightdesk.services.effects.add_labels import add_labels
+from nightdesk.services.effects.open_issue import open_issue
 from nightdesk.services.effects.open_pull_request import open_pull_request
 from nightdesk.services.effects.post_comment import post_comment
 from nightdesk.services.effects.post_review import post_review
@@ -23,6 +24,7 @@ _EFFECTS: dict[str, Callable[[Work, PublisherPorts], str]] = {
     COMMENT: post_comment,
     LABELS: add_labels,
     REVIEW: post_review,
+    ISSUE: open_issue,
     PULL_REQUEST: open_pull_request,
 }
 

@@ -3,9 +3,12 @@
 from nightdesk.adapters.github.publishing.accounts import GithubAccounts
 from nightdesk.adapters.github.publishing.branches import GithubBranches
 from nightdesk.adapters.github.publishing.comments import GithubComments
+from nightdesk.adapters.github.publishing.issues import GithubIssues
 from nightdesk.adapters.github.publishing.labels import GithubLabels
 from nightdesk.adapters.github.publishing.reviews import GithubReviews
 
 
-class GithubPublishing(GithubAccounts, GithubComments, GithubLabels, GithubReviews, GithubBranches):
+class GithubPublishing(
+    GithubAccounts, GithubComments, GithubLabels, GithubIssues, GithubReviews, GithubBranches
+):
     """`Publishing` on GitHub's REST API: one base class for each kind of effect."""
