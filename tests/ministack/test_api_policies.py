@@ -118,10 +118,35 @@ def test_a_workspace_is_paused_and_resumed(call: Caller) -> None:
     assert call("GET", ours).json()["workspace"]["paused"] is False
 
 
+def test_a_key_is_made_used_rotated_limited_and_revoked(call: Caller, nightdesk: Nightdesk) -> None:
+    def use(text: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {text}"}
+        return requests.get(f"{nightdesk.url}/api/specialists", headers=headers, timeout=35)
+
+    made = call("POST", "/api/keys", {"operations": ["read"], "requestsPerMinute": 3})
+    assert made.status_code == 201, made.text
+    key_id, old = made.json()["key"]["id"], made.json()["apiKey"]
+    assert use(old).headers["RateLimit-Policy"] == '"key";q=3;w=60'
+    new = call("POST", f"/api/keys/{key_id}/rotate", {"graceSeconds": 60}).json()["apiKey"]
+
+    # Two minutes of the clock let at most six pass.
+    statuses = [use(text).status_code for text in (old, new, old, new, old, new, new, new)]
+    listed = call("GET", "/api/keys").json()["keys"]
+    revoked = call("DELETE", f"/api/keys/{key_id}")
+
+    assert statuses[0] == 200
+    assert set(statuses) == {200, 429}
+    assert next(key for key in listed if key["id"] == key_id)["lastUsedAt"] is not None
+    assert revoked.status_code == 200
+    assert (use(old).status_code, use(new).status_code) == (401, 401)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("GET", "/api/health"),
+        ("GET", "/api/docs"),
+        ("GET", "/api/openapi.json"),
         ("GET", "/api/specialists"),
         ("POST", "/api/dead-letters/redrive"),
         ("GET", "/api/polling/check"),

@@ -23,12 +23,14 @@ from bench.kill.records import Records
 from bench.kill.scripted_model import label_of
 from bench.kill.stage import Stage, stage_on
 from local.run import Nightdesk
+from nightdesk.adapters.dynamodb.access_store import DynamoAccessStore
 from nightdesk.adapters.dynamodb.tables import SessionLogItem
 from nightdesk.adapters.dynamodb.task_store import DynamoTaskStore
 from nightdesk.adapters.system import SystemClock, SystemDice
-from nightdesk.domain.api_key import ApiKey
+from nightdesk.domain.api_key import ApiKey, Credential, hash_of
 from nightdesk.domain.errors import LeaseLostError, NotClaimableError
 from nightdesk.domain.ports import Progress, Release, Slot
+from nightdesk.domain.rate_limit import RateLimitedError
 from nightdesk.domain.session import Entry, EntryKind
 from nightdesk.domain.task import LEASE, Origin, Target, Task, TaskStatus
 from nightdesk.services.api_ports import ApiPorts, ApiSettings
@@ -261,3 +263,22 @@ def test_ten_creates_at_once_with_one_idempotency_key_make_one_task(region: Regi
     stored = region.store.list_page("creates", status=None, limit=100, cursor=None).tasks
     assert [task.id for task in stored] == [answers[0].task.id]
     region.store.end_unclaimed(stored[0], TaskStatus.CANCELLED, None, now=CLOCK.now())
+
+
+def test_many_requests_at_once_are_admitted_up_to_the_keys_limit_and_no_further(
+    region: Region,
+) -> None:
+    access, now = DynamoAccessStore(), CLOCK.now()
+    key = ApiKey(id="c" * 16, workspace_id="limits", created_at=now, requests_per_minute=7)
+    access.add(key, hash_of("secret"))
+
+    def use(_: int) -> bool:
+        try:
+            return access.use(Credential(key.id, hash_of("secret")), now=now) is not None
+        except RateLimitedError:
+            return False
+
+    assert sum(at_once(24, use)) == 7
+    stored = access.get(key.id)
+    assert stored is not None
+    assert stored.uses == 7
