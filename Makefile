@@ -106,6 +106,7 @@ bench: .venv/.done .venv-cloud/.done ## The figures: cold start, locating, reque
 	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.requests
 	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.tables
 	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.polling
+	PYTHONPATH=.:layers/nightdesk .venv/bin/python -m bench.feed
 
 clean: ## Remove what was installed or made here.
 	rm -rf .venv .venv-uv .venv-run .venv-cloud .venv-sam .local .aws-sam .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
