@@ -165,6 +165,8 @@ class FakePublishing:
     pulls: dict[int, FakePull] = field(default_factory=dict)
     #: Refuse every review that has comments at lines, as GitHub does because of a single one.
     refuses_lines: bool = False
+    #: (sha, context, state, description), oldest first.
+    statuses: list[tuple[str, str, str, str]] = field(default_factory=list)
     #: Issues of ours: (title, labels).
     opened: list[tuple[datetime, PostedComment, tuple[str, list[str]]]] = field(
         default_factory=list
@@ -278,6 +280,14 @@ class FakePublishing:
         self.opened.append((self.clock(), issue, (title, list(labels))))
         self._raise_next(self.fails_after)
         return issue
+
+    def set_status(
+        self, repo: str, sha: str, *, state: str, context: str, description: str
+    ) -> None:
+        self.repository(repo)
+        self._raise_next(self.fails_before)
+        self.statuses.append((sha, context, state, description))
+        self._raise_next(self.fails_after)
 
     # Branches: one commit, HEAD, with `files` (path to mode and content) ----------------------
 

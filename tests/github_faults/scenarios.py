@@ -281,6 +281,25 @@ class ReviewPlay(_Published):
         return sum(review.author.login == "nightdesk-bot" for review in reviews) - 1
 
 
+class StatusPlay(_Published):
+    """A status of a pull request's head; setting it again says the same, and shows once."""
+
+    row = STARTED_ROW
+    payload = {}  # noqa: RUF012
+
+    def __init__(self, stage: Stage) -> None:
+        target = _pull_target(stage)
+        super().__init__(stage)
+        self.world.origin(target=target, shows_status=True)
+
+    def effects(self) -> int:
+        known = self.stage.github.repository.statuses
+        return len({(status.sha, status.context, status.state) for status in known})
+
+    def reason(self) -> str:
+        return super().reason() or "the status is left out (see the log)"
+
+
 class IssuePlay(_Published):
     row = "github#0001#issue#1"
     payload = {"title": "It leaks", "body": "Look.", "labels": ["bug"]}  # noqa: RUF012
@@ -327,5 +346,6 @@ SCENARIOS = (
     Scenario("progress", ProgressPlay),
     Scenario("pull request", PullRequestPlay),
     Scenario("new issue", IssuePlay),
+    Scenario("status", StatusPlay),
     Scenario("result in the place of progress", ReplacedPlay),
 )

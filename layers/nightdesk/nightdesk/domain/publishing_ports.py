@@ -74,6 +74,14 @@ class Issues(Protocol):
         ...
 
 
+class Statuses(Protocol):
+    def set_status(
+        self, repo: str, sha: str, *, state: str, context: str, description: str
+    ) -> None:
+        """Set the commit's status of this context; the newest counts."""
+        ...
+
+
 class Reviews(Protocol):
     def pull(self, repo: str, number: int) -> PullFacts:
         """The pull request as it is now.
@@ -176,5 +184,5 @@ class Branches(Protocol):
         ...
 
 
-class Publishing(Accounts, Comments, Labels, Issues, Reviews, Branches, Protocol):
+class Publishing(Accounts, Comments, Labels, Issues, Reviews, Branches, Statuses, Protocol):
     """All that is written to GitHub, with the service's write token."""

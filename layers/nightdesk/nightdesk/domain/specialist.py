@@ -154,6 +154,8 @@ class Specialist:
     concurrency: Concurrency | None = None
     #: Whether a comment shows where a task stands, while it runs.
     progress: bool = True
+    #: Whether a commit status of a pull request's head shows it too.
+    status: bool = False
     #: Whether later tasks on the same issue edit the earlier one's comment. None = those that an
     #: event starts do, and those that a person asks for by a comment answer with a new one.
     sticky: bool | None = None

@@ -341,6 +341,8 @@ class Origin:
     #: Whether a comment shows where the task stands: "" = none does, `task` = one of its own,
     #: `sticky` = the one that earlier tasks of this specialist had on the same issue.
     tracking: str = ""
+    #: Whether a commit status of the target's head shows it too.
+    shows_status: bool = False
 
     def allows(self, intent: str) -> int:
         return dict(self.intents).get(intent, 0)

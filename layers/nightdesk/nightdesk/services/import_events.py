@@ -251,8 +251,10 @@ def _create(
     target = _target(event, facts)
     task = _task(event, facts, specialist, target, rules=rules, ports=ports)
     origin = _origin(event, facts, starter, target, task=task, ports=ports)
-    if tracking := _tracking(starter, rules):
-        task, origin = replace(task, tracked=True), replace(origin, tracking=tracking)
+    tracking = _tracking(starter, rules)
+    shows_status = bool(rules.progress_comments and specialist.status and target.head_sha)
+    origin = replace(origin, tracking=tracking, shows_status=shows_status)
+    task = replace(task, tracked=bool(tracking) or shows_status)
     seen_key = seen_key_of(rules.workspace_id, event, specialist.id)
     if not ports.tasks.create(task, origin, seen_key=seen_key):
         return False

@@ -243,6 +243,7 @@ def origin_of(item: OriginItem) -> Origin:
         delimiter=document["delimiter"],
         request_hash=document["request_hash"],
         tracking=document.get("tracking", ""),
+        shows_status=document.get("shows_status", False),
         allowed_paths=tuple(document.get("allowed_paths", ())),
     )
 

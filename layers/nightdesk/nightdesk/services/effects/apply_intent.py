@@ -14,7 +14,7 @@ from nightdesk.services.effects.open_issue import open_issue
 from nightdesk.services.effects.open_pull_request import open_pull_request
 from nightdesk.services.effects.post_comment import post_comment
 from nightdesk.services.effects.post_review import post_review
-from nightdesk.services.effects.tracking_comment import show_task
+from nightdesk.services.effects.show_progress import show_progress
 from nightdesk.services.effects.work import Work
 from nightdesk.services.publisher_ports import PublisherPorts
 
@@ -48,9 +48,9 @@ def apply_intent(row: OutboxRow, ports: PublisherPorts) -> str:
 def _effect_of(row: OutboxRow, origin: Origin) -> Callable[[Work, PublisherPorts], str]:
     """What is to be made true, if the Origin allows it."""
     if is_status_row(row.row):
-        if not origin.tracking:
+        if not (origin.tracking or origin.shows_status):
             raise PermanentError("the task has no tracking comment")
-        return show_task
+        return show_progress
     intent, number = intent_of_row(row.row)
     if intent not in _EFFECTS:
         raise PermanentError(f"there is no intent {intent!r}")
