@@ -10,8 +10,10 @@ from typing import Any, Literal, NotRequired, TypedDict
 from nightdesk.domain.api_key import Operation
 from nightdesk.domain.event_log import EventKind
 from nightdesk.domain.model import ModelTier
+from nightdesk.domain.push_configs import PushFormat
 from nightdesk.domain.specialist import Audience, ConcurrencyGroup, OnConflict, Role
 from nightdesk.domain.task import TaskStatus
+from nightdesk.services.manage_callbacks import DeliveredEvent, DeliveryState
 from nightdesk.services.task_fields import TaskSummary, WholeTask
 
 
@@ -73,6 +75,22 @@ class EventList(TypedDict):
     more: bool
 
 
+class CallbackScheme(TypedDict):
+    """The credentials are never shown."""
+
+    scheme: str
+
+
+class CallbackView(TypedDict):
+    """Where the workspace is called back; neither token nor credentials are ever shown."""
+
+    url: str
+    format: PushFormat
+    hasToken: bool
+    authentication: CallbackScheme | None
+    createdAt: str
+
+
 class Workspace(TypedDict):
     """What the workspace's owners have set; null = no bound."""
 
@@ -80,12 +98,45 @@ class Workspace(TypedDict):
     paused: bool
     tasksPerDay: int | None
     costUsdPerDay: float | None
+    callback: CallbackView | None
 
 
 class WorkspaceAnswer(TypedDict):
     """One workspace."""
 
     workspace: Workspace
+
+
+class CallbackSecret(TypedDict):
+    """The secret that callbacks are signed with: shown this once."""
+
+    secret: str
+
+
+class DeliveryView(TypedDict):
+    """A callback on its way, or what became of it. `to` is `workspace`, or a configuration's id."""
+
+    id: str
+    taskId: str
+    event: DeliveredEvent
+    to: str
+    state: DeliveryState
+    tries: int
+    lastError: str | None
+    createdAt: str
+    nextTryAt: str | None
+
+
+class DeliveryList(TypedDict):
+    """Callbacks."""
+
+    callbacks: list[DeliveryView]
+
+
+class DeliveryAnswer(TypedDict):
+    """One callback."""
+
+    callback: DeliveryView
 
 
 class SpecialistLimits(TypedDict):

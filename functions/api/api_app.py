@@ -1,6 +1,7 @@
 """The routes of the REST API: authenticate, read the request, call one service, answer."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
 from api_parameters import list_cursor
 from api_rendering import (
     api_key,
+    delivery,
     poll_started,
     specialist_list,
     whole_task,
@@ -16,6 +18,7 @@ from api_rendering import (
 from api_rendering import event as rendered
 from api_requests import (
     BulkBody,
+    CallbackBody,
     CreateBody,
     EditBody,
     KeyBody,
@@ -29,11 +32,13 @@ from api_requests import (
 from api_router import Answer, Page, Router
 from api_routes import ROUTES, Route
 from aws_lambda_powertools.logging import Logger
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.errors import InvalidInputError, NightdeskError
 from nightdesk.domain.functions import FunctionStillRunningError
+from nightdesk.domain.ports import WorkspaceSettings
+from nightdesk.domain.push_configs import OF_WORKSPACE, PushConfig
 from nightdesk.domain.rate_limit import PER_MINUTE_DEFAULT, RateLimitedError
 from nightdesk.domain.task import MAX_ATTEMPTS_DEFAULT, Priority, Task, TaskStatus, TriggerSource
 from nightdesk.domain.version import VERSION
@@ -42,6 +47,14 @@ from nightdesk.services.authenticate import authenticate
 from nightdesk.services.delete_task import delete_by_status, delete_task
 from nightdesk.services.edit_task import TaskEdit, edit_task
 from nightdesk.services.list_tasks import list_tasks
+from nightdesk.services.manage_callbacks import (
+    list_dead_deliveries,
+    list_deliveries,
+    new_signing_secret,
+    resend_delivery,
+    set_workspace_callback,
+    workspace_callback,
+)
 from nightdesk.services.manage_keys import (
     DEFAULT_OPERATIONS,
     GRACE_DEFAULT,
@@ -68,6 +81,9 @@ if TYPE_CHECKING:  # for the cold start
     from api_answers import (
         BulkDeleted,
         BulkRetried,
+        CallbackSecret,
+        DeliveryAnswer,
+        DeliveryList,
         Done,
         ErrorBody,
         ErrorDetails,
@@ -291,8 +307,7 @@ class Api:
 
     def _workspace(self, request: Request, workspace_id: str) -> Answer:
         settings = read_workspace(workspace_id, key=request.key, tasks=self._ports.tasks)
-        body: WorkspaceAnswer = {"workspace": workspace(workspace_id, settings)}
-        return Answer(HTTPStatus.OK, body)
+        return self._as_set(workspace_id, settings, request.key)
 
     def _change_workspace(self, request: Request, workspace_id: str) -> Answer:
         body = request.body_as(WorkspaceBody)
@@ -303,16 +318,79 @@ class Api:
             clear_tasks=body.tasks_per_day is None,
             clear_cost=body.cost_usd_per_day is None,
         )
-        settings = change_workspace(
+        if not isinstance(body.callback, UnsetType):
+            self._set_callback(body.callback, workspace_id, request.key)
+        if change == WorkspaceChange() and body.callback is not UNSET:
+            settings = read_workspace(workspace_id, key=request.key, tasks=self._ports.tasks)
+        else:
+            settings = change_workspace(
+                workspace_id,
+                change,
+                key=request.key,
+                tasks=self._ports.tasks,
+                wake_ups=self._ports.wake_ups,
+                clock=self._ports.clock,
+            )
+        return self._as_set(workspace_id, settings, request.key)
+
+    def _as_set(self, workspace_id: str, settings: WorkspaceSettings, key: ApiKey) -> Answer:
+        config = None
+        if settings.calls_back:
+            config = workspace_callback(workspace_id, key=key, callbacks=self._ports.callbacks)
+        body: WorkspaceAnswer = {"workspace": workspace(workspace_id, settings, config)}
+        return Answer(HTTPStatus.OK, body)
+
+    # Callbacks -------------------------------------------------------------------------------
+
+    def _set_callback(self, wanted: CallbackBody | None, workspace_id: str, key: ApiKey) -> None:
+        config = None if wanted is None else _config(wanted, self._ports.clock.now())
+        set_workspace_callback(
             workspace_id,
-            change,
+            config,
+            key=key,
+            tasks=self._ports.tasks,
+            callbacks=self._ports.callbacks,
+        )
+
+    def _callback_secret(self, request: Request, workspace_id: str) -> Answer:
+        secret = new_signing_secret(
+            workspace_id,
             key=request.key,
             tasks=self._ports.tasks,
-            wake_ups=self._ports.wake_ups,
+            callbacks=self._ports.callbacks,
             clock=self._ports.clock,
         )
-        answer: WorkspaceAnswer = {"workspace": workspace(workspace_id, settings)}
-        return Answer(HTTPStatus.OK, answer)
+        body: CallbackSecret = {"secret": secret}
+        return Answer(HTTPStatus.CREATED, body)
+
+    def _dead_callbacks(self, request: Request, workspace_id: str) -> Answer:
+        found = list_dead_deliveries(
+            workspace_id,
+            key=request.key,
+            tasks=self._ports.tasks,
+            callbacks=self._ports.callbacks,
+        )
+        body: DeliveryList = {"callbacks": [delivery(one) for one in found]}
+        return Answer(HTTPStatus.OK, body)
+
+    def _callbacks(self, request: Request, task_id: str) -> Answer:
+        found = list_deliveries(
+            task_id, key=request.key, tasks=self._ports.tasks, callbacks=self._ports.callbacks
+        )
+        body: DeliveryList = {"callbacks": [delivery(one) for one in found]}
+        return Answer(HTTPStatus.OK, body)
+
+    def _resend(self, request: Request, task_id: str, delivery_id: str) -> Answer:
+        sent = resend_delivery(
+            task_id,
+            delivery_id,
+            key=request.key,
+            tasks=self._ports.tasks,
+            callbacks=self._ports.callbacks,
+            clock=self._ports.clock,
+        )
+        body: DeliveryAnswer = {"callback": delivery(sent)}
+        return Answer(HTTPStatus.ACCEPTED, body)
 
     # Keys ------------------------------------------------------------------------------------
 
@@ -431,6 +509,21 @@ def _rate(body: KeyBody, by: ApiKey) -> int:
     """Left out: the usual, or less if the caller has less."""
     asked = body.requests_per_minute
     return min(PER_MINUTE_DEFAULT, by.requests_per_minute) if asked is None else asked
+
+
+def _config(body: CallbackBody, now: datetime) -> PushConfig:
+    """The workspace's callback as it is kept; unchecked."""
+    given = body.authentication
+    return PushConfig(
+        task_id="",
+        id=OF_WORKSPACE,
+        url=body.url,
+        created_at=now,
+        format=body.format,
+        token=body.token,
+        scheme="" if given is None else given.scheme,
+        credentials="" if given is None else given.credentials,
+    )
 
 
 def _status_of(body: BulkBody) -> TaskStatus:

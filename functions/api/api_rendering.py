@@ -9,8 +9,10 @@ import msgspec
 from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.event_log import Event
 from nightdesk.domain.ports import WorkspaceSettings
+from nightdesk.domain.push_configs import OF_WORKSPACE, PushConfig
 from nightdesk.domain.schedule import next_due
 from nightdesk.domain.specialist import Specialist, SpecialistSet
+from nightdesk.services.manage_callbacks import Delivery, event_of, state_of
 from nightdesk.services.place_in_line import COUNTED_TO, Place
 from nightdesk.services.show_task import TaskView
 from nightdesk.services.task_fields import (
@@ -25,6 +27,8 @@ from nightdesk.services.task_fields import (
 
 if TYPE_CHECKING:  # for the cold start
     from api_answers import (
+        CallbackView,
+        DeliveryView,
         KeyView,
         PollStarted,
         SpecialistList,
@@ -78,7 +82,9 @@ def event(shown: Event) -> "TaskEvent":
     }
 
 
-def workspace(workspace_id: str, settings: WorkspaceSettings) -> "Workspace":
+def workspace(
+    workspace_id: str, settings: WorkspaceSettings, config: PushConfig | None
+) -> "Workspace":
     """What a workspace's owners have set; null = no bound."""
     cost = settings.cost_micros_per_day
     return {
@@ -86,6 +92,33 @@ def workspace(workspace_id: str, settings: WorkspaceSettings) -> "Workspace":
         "paused": settings.paused,
         "tasksPerDay": settings.tasks_per_day,
         "costUsdPerDay": None if cost is None else cost / _MICROS,
+        "callback": None if config is None else _callback(config),
+    }
+
+
+def _callback(config: PushConfig) -> "CallbackView":
+    return {
+        "url": config.url,
+        "format": config.format,
+        "hasToken": bool(config.token),
+        "authentication": {"scheme": config.scheme} if config.scheme else None,
+        "createdAt": instant(config.created_at),
+    }
+
+
+def delivery(shown: Delivery) -> "DeliveryView":
+    """A callback on its way, or what became of it."""
+    row = shown.row
+    return {
+        "id": shown.id,
+        "taskId": row.task_id,
+        "event": event_of(row.row),
+        "to": "workspace" if shown.config_id == OF_WORKSPACE else shown.config_id,
+        "state": state_of(row),
+        "tries": row.tries,
+        "lastError": row.last_error or None,
+        "createdAt": instant(row.created_at),
+        "nextTryAt": instant_or_none(row.due_at),
     }
 
 

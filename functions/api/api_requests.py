@@ -14,6 +14,7 @@ from api_errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
 
 from nightdesk.domain.api_key import DESCRIPTION_MAX, ApiKey, Operation
 from nightdesk.domain.errors import InvalidInputError
+from nightdesk.domain.push_configs import PushFormat
 from nightdesk.domain.rate_limit import PER_MINUTE_MAX, PER_MINUTE_MIN
 from nightdesk.domain.specialist import OnConflict
 from nightdesk.domain.task import (
@@ -138,6 +139,22 @@ class MessageBody(Body):
     text: str | None = None
 
 
+class AuthenticationBody(Body):
+    """How a callback is sent: `Authorization: <scheme> <credentials>`."""
+
+    scheme: str
+    credentials: str
+
+
+class CallbackBody(Body):
+    """Where a workspace is called back. `token` is sent as X-A2A-Notification-Token."""
+
+    url: str
+    format: PushFormat = PushFormat.JSON
+    token: str = ""
+    authentication: AuthenticationBody | None = None
+
+
 class WorkspaceBody(Body):
     """What to change of a workspace; null takes a bound away."""
 
@@ -148,6 +165,7 @@ class WorkspaceBody(Body):
     paused: bool | msgspec.UnsetType = msgspec.UNSET
     tasks_per_day: int | msgspec.UnsetType | None = msgspec.UNSET
     cost_usd_per_day: float | msgspec.UnsetType | None = msgspec.UNSET
+    callback: CallbackBody | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class KeyBody(Body):

@@ -8,6 +8,7 @@ from nightdesk.services.submit_task import IDEMPOTENCY_KEY_MAX
 _PART_WORDS = {
     "task_id": "The task's id.",
     "taskId": "The task's id.",
+    "delivery_id": "The callback's id, as its list and its `webhook-id` header say it.",
     "key_id": "The key's id: the part between `nd_` and the secret.",
     "workspace_id": "The key's own workspace.",
     "agentId": "The specialist's id.",

@@ -266,3 +266,11 @@ def test_the_callback_of_a_workspace_does_not_expire(stores: Stores) -> None:
 
     expires = {(item.id, item.expires is None) for item in ConversationItem.scan()}
     assert expires == {(owner, True), ("t1", False)}
+
+
+def test_deleting_what_is_not_there_leaves_nothing(stores: Stores) -> None:
+    stores.pushes.delete("t1", "p1")
+
+    if isinstance(stores.pushes, DynamoPushConfigs):
+        assert list(ConversationItem.scan()) == []
+    assert list(stores.pushes.of_task("t1")) == []

@@ -246,6 +246,7 @@ def test_a_workspace_without_settings_has_no_bounds(api: Caller, admin: str) -> 
         "paused": False,
         "tasksPerDay": None,
         "costUsdPerDay": None,
+        "callback": None,
     }
 
 
@@ -255,7 +256,13 @@ def test_each_setting_is_changed_alone_and_null_takes_a_bound_away(api: Caller, 
     assert (both["tasksPerDay"], both["costUsdPerDay"]) == (5, 0.29)
     assert api.tasks.settings[WORKSPACE].cost_micros_per_day == 290_000
     paused = settings(api, admin, paused=True, tasksPerDay=None)
-    assert paused == {"id": WORKSPACE, "paused": True, "tasksPerDay": None, "costUsdPerDay": 0.29}
+    assert paused == {
+        "id": WORKSPACE,
+        "paused": True,
+        "tasksPerDay": None,
+        "costUsdPerDay": 0.29,
+        "callback": None,
+    }
     assert settings(api, admin, costUsdPerDay=None)["costUsdPerDay"] is None
     assert settings(api, admin, costUsdPerDay=25)["costUsdPerDay"] == 25
 
@@ -263,7 +270,7 @@ def test_each_setting_is_changed_alone_and_null_takes_a_bound_away(api: Caller, 
 @pytest.mark.parametrize(
     ("change_", "field", "said"),
     [
-        ({}, "body", "must change some of paused, tasksPerDay, costUsdPerDay"),
+        ({}, "body", "must change some of paused, tasksPerDay, costUsdPerDay, callback"),
         ({"paused": None}, "paused", "true or false; got null"),
         ({"paused": "yes"}, "paused", "true or false"),
         ({"tasksPerDay": 0}, "tasksPerDay", "from 1 to 1000000; got 0"),

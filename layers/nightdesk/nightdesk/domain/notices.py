@@ -102,11 +102,6 @@ def change_of(row: str) -> str:
     return "#".join(row.removeprefix(NOTIFY).split("#")[:3])
 
 
-def event_of(row: str) -> str:
-    """`completed`, `failed`, `cancelled` or `waiting`: what a notice or a delivery tells."""
-    return change_of(row).rpartition("#")[2].lower()
-
-
 def delivery_id(task_id: str, row: str) -> str:
     """The delivery's public name, the same at each try: receivers tell repetitions by it."""
     return "msg_" + hashlib.sha256(f"{task_id} {row}".encode()).hexdigest()[:32]

@@ -1,15 +1,17 @@
 """The callbacks of a workspace and the deliveries of its tasks, for the workspace's keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from nightdesk.domain.api_key import ApiKey, Operation
 from nightdesk.domain.callback_signature import secret_of
 from nightdesk.domain.errors import ConditionFailedError, ConflictError, NotFoundError
-from nightdesk.domain.notices import NOTIFY, delivery_id, is_delivery
+from nightdesk.domain.notices import NOTIFY, change_of, delivery_id, is_delivery
 from nightdesk.domain.outbox import OutboxRow, OutboxState
 from nightdesk.domain.ports import Clock, TaskStore
 from nightdesk.domain.push_configs import OF_WORKSPACE, PushConfig, checked, workspace_owner
+from nightdesk.domain.task import TaskStatus
 from nightdesk.services.callback_ports import CallbackPorts
 from nightdesk.services.task_access import may_see, visible_task
 
@@ -21,6 +23,22 @@ KEY_MIN = 32
 
 class DeliveryNotFoundError(NotFoundError):
     """The task has no delivery of this id."""
+
+
+DeliveryState = Literal["pending", "delivered", "dead"]
+DeliveredEvent = Literal["task.completed", "task.failed", "task.cancelled", "task.waiting"]
+
+_STATES: Mapping[OutboxState, DeliveryState] = {
+    OutboxState.PENDING: "pending",
+    OutboxState.DONE: "delivered",
+    OutboxState.DEAD: "dead",
+}
+_EVENTS: Mapping[str, DeliveredEvent] = {
+    TaskStatus.COMPLETED: "task.completed",
+    TaskStatus.FAILED: "task.failed",
+    TaskStatus.CANCELLED: "task.cancelled",
+    TaskStatus.WAITING: "task.waiting",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +201,14 @@ def resend_delivery(
     raise DeliveryNotFoundError("No such delivery")
 
 
-def state_of(row: OutboxRow) -> str:
-    """`pending`, `delivered` or `dead`."""
-    words = {
-        OutboxState.PENDING: "pending",
-        OutboxState.DONE: "delivered",
-        OutboxState.DEAD: "dead",
-    }
-    return words[row.state]
+def state_of(row: OutboxRow) -> DeliveryState:
+    """What has become of the delivery."""
+    return _STATES[row.state]
+
+
+def event_of(row: str) -> DeliveredEvent:
+    """What the row of this name tells."""
+    return _EVENTS[change_of(row).rpartition("#")[2]]
 
 
 def _reading(key: ApiKey) -> ApiKey:

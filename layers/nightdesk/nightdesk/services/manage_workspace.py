@@ -56,7 +56,7 @@ def change_workspace(
     """
     key.demand_workspace(workspace_id)
     if change == WorkspaceChange():
-        known = "paused, tasksPerDay, costUsdPerDay"
+        known = "paused, tasksPerDay, costUsdPerDay, callback"
         raise InvalidInputError("body", f"The body must change some of {known}")
     _check_bounds(change)
     before = tasks.workspace_settings(workspace_id)
