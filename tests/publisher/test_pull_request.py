@@ -95,6 +95,7 @@ def test_a_branch_with_other_commits_is_left_alone(pulls: PullWorld) -> None:
         ({"path": ".GitHub/Workflows/ci.yml", "new": "x"}, "protected"),
         ({"path": "docs/CODEOWNERS", "new": "x"}, "protected"),
         ({"path": "a/.git/hooks/pre-commit", "new": "x"}, "protected"),
+        ({"path": "a/GIT~1/config", "new": "x"}, "protected"),
         ({"path": ".gitmodules", "new": "x"}, "protected"),
         ({"path": ".env", "new": "x"}, "protected"),
         ({"path": "nightdesk.yml", "new": "x"}, "protected"),

@@ -6,6 +6,7 @@ same changes to the same commit, with the same function, and refuses what does n
 """
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from nightdesk.domain.workspace_files import PathRefusedError, Snapshot
 CHANGES_MAX, CHANGES_BYTES, FILE_BYTES = 40, 120_000, 300_000
 TITLE_MAX, BODY_MAX = 200, 20_000
 PATH_MAX = 300
+#: `.git`, and what a file system that shortens names takes for it.
+_GIT_SHORT = re.compile(r"\.git[ .]*|git~\d+")
 #: What decides what runs, who may merge and who is let in: never changed by an agent.
 PROTECTED = tuple(
     PathPattern.parse(pattern)
@@ -55,7 +58,10 @@ def path_refusal(path: str, allowed: tuple[str, ...]) -> str | None:
     if not is_safe_path(path) or len(path) > PATH_MAX:
         return f"{path[:100]!r} is no path: relative, with forward slashes, without '..'"
     folded = path.casefold()
-    if ".git" in folded.split("/") or any(pattern.matches(folded) for pattern in PROTECTED):
+    names = folded.split("/")
+    if any(_GIT_SHORT.fullmatch(name) for name in names) or any(
+        pattern.matches(folded) for pattern in PROTECTED
+    ):
         return f"{path} is protected: it decides what runs or who is let in"
     if allowed and not any(PathPattern.parse(pattern).matches(path) for pattern in allowed):
         return f"{path} is not among the paths that may be changed: {', '.join(allowed)}"
