@@ -242,7 +242,7 @@ def _make_key(deployment: Deployment, options: Options, stack: contextlib.ExitSt
     stack.callback(file.unlink, missing_ok=True)
     command = [
         sys.executable, "-m", "local.key", "--run-file", str(file), "--workspace", WORKSPACE,
-        "create", "--operations", "admin", "--description", "local run",
+        "create", "--operations", "admin", "--rate", "6000", "--description", "local run",
     ]  # fmt: skip
     path = os.pathsep.join((str(options.root), str(options.root / "layers" / "nightdesk")))
     result = subprocess.run(

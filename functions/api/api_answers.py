@@ -337,6 +337,7 @@ class Document(TypedDict):
     info: Mapping[str, Any]
     servers: list[Mapping[str, Any]]
     security: list[Mapping[str, Any]]
+    tags: list[Mapping[str, Any]]
     paths: Mapping[str, Any]
     components: Mapping[str, Any]
 

@@ -53,6 +53,7 @@ class Route:
     is_idempotent_by_key: bool = False
     #: Of its successes.
     media_type: str = "application/json"
+    #: One of those in local/openapi/document.py.
     tag: str = "Tasks"
 
     @property

@@ -15,7 +15,7 @@ from api_parameters import Parameter
 from api_requests import Body
 from api_routes import ROUTES, Route
 
-from local.openapi.predecessor import OLD_TYPES, old_paths
+from local.openapi.predecessor import OLD_TAG, OLD_TYPES, old_paths
 from local.openapi.shared import (
     HEADERS,
     IDEMPOTENCY_KEY,
@@ -38,6 +38,8 @@ API Gateway itself answers 429 and 503 with `{"message"}` beyond 50 requests a s
 together, and 404 outside of `/api` and `/a2a`. A method that a path does not have is 405 with
 `Allow`.
 """
+#: In the order in which a reader wants them.
+TAGS = ("Tasks", "Keys", "Workspaces", "GitHub", "Service", OLD_TAG)
 #: Statuses of errors, in words for readers.
 WORDS = {
     400: "The body is not JSON, or a field or parameter is refused: `field` names it.",
@@ -78,6 +80,7 @@ def openapi_document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
+        "tags": [{"name": tag} for tag in TAGS],
         "paths": {**_paths(ROUTES), **old_paths()},
         "components": {
             "schemas": schemas,

@@ -41,12 +41,12 @@ _Found = tuple[str, str, Mapping[str, Any], list[Any]]
 
 def _groups(document: Mapping[str, Any]) -> dict[str, list[_Found]]:
     """Tag to its operations: method, path, operation, parameters of the path."""
-    groups: dict[str, list[_Found]] = {}
+    groups: dict[str, list[_Found]] = {tag["name"]: [] for tag in document["tags"]}
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if method != "parameters":
                 found = (method, path, operation, item.get("parameters", []))
-                groups.setdefault(operation["tags"][0], []).append(found)
+                groups[operation["tags"][0]].append(found)
     return groups
 
 

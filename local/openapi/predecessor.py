@@ -25,6 +25,7 @@ OLD_TYPES = (
     shapes.OldNewTask,
     shapes.OldMessage,
 )
+OLD_TAG = "Predecessor's task API"
 TASKS = "/a2a/{agentId}/tasks"
 TASK = "/a2a/{agentId}/tasks/{taskId}"
 MESSAGES = "/a2a/{agentId}/messages"
@@ -92,7 +93,7 @@ def _operation(
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
-        "tags": ["Predecessor's task API"],
+        "tags": [OLD_TAG],
     }
     if body:
         parameters.append(IDEMPOTENCY_KEY)
