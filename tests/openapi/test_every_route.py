@@ -19,6 +19,8 @@ from nightdesk.a2a.jsonrpc import _METHODS
 from nightdesk.a2a.rest import _ROUTES
 from nightdesk.a2a.streaming_server import streaming_app
 from nightdesk.domain.api_key import Operation
+from nightdesk.domain.notices import delivery, delivery_id, notice
+from nightdesk.domain.push_configs import OF_WORKSPACE
 from nightdesk.services.manage_keys import create_key
 from tests.a2a.world import AGENT, HOOK, OTHER_AGENT, World
 from tests.api.caller import WORKSPACE, Caller
@@ -134,6 +136,7 @@ class Walk:
         world.complete(self.tasks[1], f"{CANARY} result")
         world.wait(self.tasks[2], text=f"{CANARY} question")
         world.fail(self.tasks[3])
+        self.delivery = self._dead_delivery(self.tasks[3])
         victim = self._key(WORKSPACE, (), description=CANARY)
         self.victims_key = victim.split("_")[1]
         self.owner = self._key(WORKSPACE, ())
@@ -148,6 +151,16 @@ class Walk:
             key=self.owner,
         )
         self.cursor = page.json["nextCursor"]
+
+    def _dead_delivery(self, task_id: str) -> str:
+        api, now = self.api, self.world.clock.now()
+        row = delivery(
+            notice(self.world.tasks.tasks[task_id]), OF_WORKSPACE, content={"body": CANARY}, now=now
+        )
+        api.outbox.put(row)
+        leased = api.outbox.lease(api.outbox.rows[row.task_id, row.row], until=now)
+        api.outbox.failed(leased, error=CANARY, next_try=None)
+        return delivery_id(task_id, row.row)
 
     def _key(self, workspace: str, agents: tuple[str, ...], description: str = "") -> str:
         return create_key(
@@ -164,6 +177,7 @@ class Walk:
         return {
             "task": task_id,
             "config": "p-1",
+            "delivery": self.delivery,
             "context": "c-1",
             "key": self.victims_key,
             "cursor": self.cursor,
@@ -180,6 +194,7 @@ class Walk:
                 list(world.push_configs.of_task(task_id)),
                 world.conversations.get(task_id),
                 world.tasks.get_origin(task_id),
+                [row for key, row in self.api.outbox.rows.items() if key[0] == task_id],
             )
             for task_id in self.tasks
         ]

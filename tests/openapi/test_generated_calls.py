@@ -153,6 +153,7 @@ def aimed(case: Case[Any], data: st.DataObject, deployment: Deployment) -> None:
         "taskId": deployment.tasks,
         "agentId": [AGENT],
         "workspace_id": [WORKSPACE],
+        "delivery_id": ["0" * 32],
         # Not the first ones: those that the test calls with.
         "key_id": keys[8:] or ["0" * 16],
     }

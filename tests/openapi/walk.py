@@ -1,7 +1,7 @@
 """What a stranger may try on every route of the template: one list, complete or the walk fails.
 
-A request names its victim as `{task}`, `{config}`, `{key}`, `{cursor}` and `{context}`. Whoever
-adds a route adds what a stranger could ask of it.
+A request names its victim as `{task}`, `{config}`, `{delivery}`, `{key}`, `{cursor}` and
+`{context}`. Whoever adds a route adds what a stranger could ask of it.
 """
 
 import json
@@ -59,6 +59,9 @@ class Ask:
         return Ask(self.route, self.method, filled(self.path), body, query)
 
 
+_WORKSPACE = "/api/workspaces/{workspace_id}"
+
+
 def _api() -> list[Ask]:
     task, key = f"{TASKS}/{{task}}", "/api/keys/{key}"
     create = {"prompt": "Tell me", "agentId": "issue-enricher", "workspaceId": "{mine}"}
@@ -93,6 +96,20 @@ def _api() -> list[Ask]:
             "PATCH",
             f"/api/workspaces/{WORKSPACE}",
             {"paused": True},
+        ),
+        Ask(
+            f"POST {_WORKSPACE}/callback-secret",
+            "POST",
+            f"/api/workspaces/{WORKSPACE}/callback-secret",
+        ),
+        Ask(
+            f"GET {_WORKSPACE}/dead-callbacks", "GET", f"/api/workspaces/{WORKSPACE}/dead-callbacks"
+        ),
+        Ask("GET /api/background-tasks/{task_id}/callbacks", "GET", f"{task}/callbacks"),
+        Ask(
+            "POST /api/background-tasks/{task_id}/callbacks/{delivery_id}/resend",
+            "POST",
+            f"{task}/callbacks/{{delivery}}/resend",
         ),
         Ask("GET /api/keys", "GET", "/api/keys"),
         Ask("POST /api/keys", "POST", "/api/keys", {"workspaceId": WORKSPACE, "agents": [AGENT]}),
