@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from types import MappingProxyType
 
 import botocore.session
@@ -39,6 +40,7 @@ POLLS = 10
 WATCH_SECONDS = 2.0
 READ_TOKEN, WRITE_TOKEN = "/nightdesk/github/read-token", "/nightdesk/github/write-token"
 MODEL_KEY = "/nightdesk/model/api-key"
+CALLBACK_KEY = "/nightdesk/callback-key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +208,7 @@ def _parameters(
         "GithubApiUrl": simulator.url if simulator else github.api_url,
         "GithubReadTokenParameter": READ_TOKEN,
         "GithubWriteTokenParameter": WRITE_TOKEN,
+        "CallbackKeyParameter": CALLBACK_KEY,
         "ModelProvider": model.provider,
         "ModelApiKeyParameter": MODEL_KEY,
         "DefaultWorkspaceId": WORKSPACE,
@@ -219,6 +222,7 @@ def _put_secrets(
         READ_TOKEN: simulator.read_token if simulator else github.token,
         WRITE_TOKEN: simulator.write_token if simulator else github.token,
         MODEL_KEY: model.key,
+        CALLBACK_KEY: token_hex(32),
     }
     parameters = deployment.client("ssm")
     for name, value in secrets.items():
