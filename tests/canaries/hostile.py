@@ -188,7 +188,9 @@ class EchoingGithub:
             strange = credential if not credential.removeprefix("Bearer ").startswith(GOOD) else ""
             line = f"{scope['method']} {scope['path']}?{query} {headers} {strange}"
             self.sent.append(f"{line} {content.decode(errors='replace')}")
-            if credential and self.repeats and re.search(self.repeats, scope["path"]):
+            # The test itself is told the truth.
+            is_ours = bool(credential) and not credential.startswith("Bearer token-")
+            if is_ours and self.repeats and re.search(self.repeats, scope["path"]):
                 self.told[self.repeats] += 1
                 await _refuse(send, self.status, " ".join(_told(credential)))
                 return

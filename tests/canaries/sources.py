@@ -46,6 +46,7 @@ PARAMETERS = (
     Parameter("GITHUB_APP_PRIVATE_KEY_PARAMETER", "/canary/app", APP_KEY),
     Parameter("GITHUB_WEBHOOK_SECRET_PARAMETER", "/canary/hook", _drawn("hook")),
     Parameter("GITHUB_WEBHOOK_SECRET_PREVIOUS_PARAMETER", "/canary/old-hook", _drawn("old hook")),
+    Parameter("CALLBACK_KEY_PARAMETER", "/canary/callbacks", _drawn("callbacks")),
     Parameter("MODEL_API_KEY_PARAMETER", "/canary/model", _drawn("model", "sk-", 48)),
 )
 #: Of the processes: what Lambda itself puts there, and what people leave there.

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from nightdesk.adapters.dynamodb.tables import GithubItem, TableNames
+from nightdesk.config import Settings
 from nightdesk.services import poll_repositories
 from tests.aws import REGION
 from tests.canaries.forms import forms
@@ -127,6 +128,11 @@ def test_a_leak_is_found_where_it_is(desk: Nightdesk, sink: str, leak: Leak) -> 
 
 def test_every_way_out_has_been_seen_to_leak() -> None:
     assert set(LEAKS) == set(SINKS)
+
+
+def test_every_secret_that_a_setting_names_is_planted() -> None:
+    named = {name.upper() for name in Settings.__dataclass_fields__ if name.endswith("_parameter")}
+    assert {parameter.setting for parameter in PARAMETERS} == named
 
 
 def test_every_secret_is_found_in_every_form(desk: Nightdesk) -> None:

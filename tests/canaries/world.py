@@ -33,6 +33,7 @@ from nightdesk.adapters.system import SystemClock, SystemDice
 from nightdesk.domain.api_key import Operation
 from nightdesk.domain.errors import UnavailableError
 from nightdesk.services.manage_keys import create_key
+from tests.a2a.test_conversations import table_definition
 from tests.api.caller import event_of
 from tests.api.function import module
 from tests.aws import REGION, TEMPLATE
@@ -55,7 +56,7 @@ APP_ID = 4242
 NAME = "octo-org/widgets"
 WORKSPACE = "default"
 #: Name of the function as others invoke it, and its folder.
-FUNCTIONS = ("token_broker", "publisher", "sweeper", "github_poller")
+FUNCTIONS = ("token_broker", "publisher", "notifier", "sweeper", "github_poller")
 #: Everything that comes out. A new way out is a name here and a line in `Nightdesk.everything`.
 SINKS = ("prompts", "rows", "messages", "logs", "output", "exceptions", "github", "answers")
 
@@ -128,8 +129,8 @@ class Nightdesk:
         return self.github.open_issue(**{"author": "mallory", "body": body, **more})
 
     def reader(self) -> CheckedClient:
-        """Anybody; a client of the test's own must not look into the planted .netrc."""
-        client = self.github.anonymous()
+        """A client of the test's own, which must not look into the planted .netrc."""
+        client = self.github.client("somebody")
         client.session.trust_env = False
         return client
 
@@ -177,7 +178,8 @@ class Nightdesk:
             {"taskId": row.task_id, "row": row.row}
             for row in DynamoOutboxStore().due(now=later, limit=100)
         ]
-        self.invoke("publisher", {"rows": rows})
+        self.invoke("publisher", {"rows": [r for r in rows if r["row"].startswith("github#")]})
+        self.invoke("notifier", {"rows": [r for r in rows if r["row"].startswith("notify#")]})
 
     def sweep(self) -> None:
         self.invoke("sweeper", event("sweeper-each-minute"))
@@ -288,6 +290,12 @@ def _prepare_aws(tables: TableNames, monkeypatch: pytest.MonkeyPatch, canaries: 
         canaries.add(parameter.name, secret)
     for name, value in asdict(tables).items():
         monkeypatch.setenv(f"{name.upper()}_TABLE", value)
+    definition = table_definition()
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName="test-conversations",
+        **{name: definition[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")},
+    )
+    monkeypatch.setenv("CONVERSATIONS_TABLE", "test-conversations")
     queue = boto3.client("sqs", region_name=REGION).create_queue(QueueName="wake-ups")
     return str(queue["QueueUrl"])
 
@@ -310,6 +318,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch, github_url: str, model_url: str) 
         "POWERTOOLS_LOG_LEVEL": "DEBUG",
         "TOKEN_BROKER_FUNCTION": "token_broker",
         "PUBLISHER_FUNCTION": "publisher",
+        "NOTIFIER_FUNCTION": "notifier",
         "SWEEPER_FUNCTION": "sweeper",
         "GITHUB_POLLER_FUNCTION": "github_poller",
     }.items():

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from nightdesk.adapters.github.client import GithubClient
 from nightdesk.adapters.github.credentials.app import GithubApp
-from nightdesk.adapters.github.credentials.app_tokens import READ, AppTokens
+from nightdesk.adapters.github.credentials.app_tokens import READ, AppTokens, InstallationTokens
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.adapters.github.publishing.write_access import BRANCH, CHECKS, DISCUSS, REVIEW
 from nightdesk.domain.errors import (
@@ -128,8 +128,17 @@ def test_a_token_for_all_repositories_only_looks_them_up(scene: Scene) -> None:
 
 
 def test_the_pollers_token_reads_all_of_an_installation(scene: Scene) -> None:
-    found = scene.tokens.polling_token(NAME)
+    tokens = InstallationTokens(scene.tokens)
+    found = tokens.token_for(NAME, scene.repo_id)
     assert scene.allowed(found.token) == READ
+    again = tokens.token_for("octo-org/others", 0)
+    assert (again.token, again.repo) == (found.token, "octo-org/others")
+    assert sum("/installation" in entry for entry in scene.asked()) == 2
+    scene.later(hours=1)
+    renewed = tokens.token_for(NAME, 0)
+    assert renewed.token != found.token
+    assert renewed.credential_id == found.credential_id
+    assert found.token[-20:] not in found.credential_id
 
 
 def test_the_publisher_comments_as_the_apps_bot(scene: Scene) -> None:
@@ -231,7 +240,7 @@ def test_a_personal_token_that_is_refused_is_not_ours_to_replace(scene: Scene) -
 
 
 def test_threads_that_were_refused_together_make_one_new_token(scene: Scene) -> None:
-    old = scene.tokens.polling_token(NAME).token
+    old = scene.tokens.reading_token(NAME).token
     scene.asked()
     found: list[str] = []
     threads = [
@@ -298,7 +307,7 @@ def test_a_permission_that_was_granted_meanwhile_is_used(scene: Scene) -> None:
 
 
 def test_a_repository_that_the_installation_leaves_out_is_named(scene: Scene) -> None:
-    scene.tokens.polling_token(NAME)
+    scene.tokens.reading_token(NAME)
     with pytest.raises(PermanentError, match="repositor") as raised:
         scene.tokens.token_for("octo-org/widgets", 999_999, READ)
     assert "Next: add octo-org/widgets to the repositories" in str(raised.value)
@@ -377,7 +386,7 @@ def test_a_fault_says_what_to_do_and_the_next_try_works(
 
 def test_errors_never_repeat_a_token_or_a_statement(scene: Scene) -> None:
     scene.tokens.token_for(NAME, scene.repo_id)
-    token = scene.tokens.polling_token(NAME).token
+    token = scene.tokens.reading_token(NAME).token
     for said in (f"Bad credentials: {token}", f"{'x' * 190}{token}", token[7:60]):
         message = {"message": said}
         fault = {"kind": "status", "status": 403, "path": "/user$", "body": message}

@@ -77,9 +77,25 @@ def test_broker_and_publisher_use_the_app_and_no_token(with_app: Deployment) -> 
     assert comment["user"]["login"] == "night-desk[bot]"
 
 
-def test_without_a_key_the_broker_says_what_to_mend(with_app: Deployment) -> None:
+@pytest.mark.usefixtures("_stored")
+def test_poller_and_publisher_never_show_a_personal_token(with_app: Deployment) -> None:
+    state = with_app.github.server.state
+    state.requests.entries.clear()
+    begin(with_app)
+    polls = [entry for entry in state.requests.entries if entry.path.endswith("/events")]
+    assert {entry.login for entry in polls} == {"night-desk[bot]"}
+    mints = [entry for entry in state.requests.entries if "access_tokens" in entry.path]
+    assert len(mints) == 1
+
+
+@pytest.mark.usefixtures("_stored")
+def test_without_a_key_the_broker_says_what_to_mend(
+    with_app: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin(with_app)
     task, _ = with_app.only_task()
+    monkeypatch.setenv("GITHUB_APP_PRIVATE_KEY_PARAMETER", "/nightdesk/none")
+    forget_wiring()
     answer = with_app.invoke("token_broker", {"taskId": task.id})
     assert "GITHUB_APP_PRIVATE_KEY_PARAMETER" in answer["error"]
 
@@ -89,6 +105,7 @@ def test_an_app_that_is_not_installed_fails_the_task_and_says_why(with_app: Depl
     begin(with_app)
     task, _ = with_app.only_task()
     with_app.github.control("PATCH", f"/apps/{APP_ID}", {"installed": False})
+    forget_wiring()
 
     answer = with_app.invoke("token_broker", {"taskId": task.id})
 

@@ -35,10 +35,11 @@ SECRETS_OF_ROLES = {
     "ApiRole": {"CallbackKeyParameter"},
     "NotifierRole": {"CallbackKeyParameter"},
     "ExecutorRole": {"ModelApiKeyParameter"},
-    "GithubPollerRole": {"GithubReadTokenParameter"},
+    "GithubPollerRole": {"GithubReadTokenParameter", "GithubAppPrivateKeyParameter"},
     "TokenBrokerRole": {"GithubReadTokenParameter", "GithubAppPrivateKeyParameter"},
     "PublisherRole": {"GithubWriteTokenParameter", "GithubAppPrivateKeyParameter"},
     "GithubWebhookRole": {
+        "GithubAppPrivateKeyParameter",
         "GithubReadTokenParameter",
         "GithubWebhookSecretParameter",
         "GithubWebhookSecretPreviousParameter",

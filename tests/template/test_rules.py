@@ -157,7 +157,7 @@ BREAKING = [
                     ("PublisherRole", "GithubReadTokenParameter"),
                     ("TokenBrokerRole", "GithubWriteTokenParameter"),
                     ("SweeperRole", "GithubWebhookSecretParameter"),
-                    ("GithubWebhookRole", "GithubAppPrivateKeyParameter"),
+                    ("GithubWebhookRole", "GithubWriteTokenParameter"),
                 )
             ),
             allowing("ApiRole", "ssm:GetParameters", {"Fn::Sub": f"{PARAMETER}/nightdesk"}),

@@ -187,7 +187,7 @@ def poller() -> "PollerPorts":
     known, clock = settings(), SystemClock()
     client, tokens, limits = (
         _github_client(clock),
-        _personal_read_tokens(clock),
+        _watching_tokens(clock),
         SharedLimits(clock),
     )
     return PollerPorts(
@@ -242,7 +242,7 @@ def github_webhook() -> "WebhookPorts":
         counts=DynamoTaskCounts(),
         gate_reader=GithubGateReader(
             _impatient_github_client(clock),
-            _personal_read_tokens(clock),
+            _watching_tokens(clock),
             SharedLimits(clock),
             clock=clock,
         ),
@@ -375,7 +375,13 @@ def _impatient_github_client(clock: SystemClock) -> "GithubClient":
     from nightdesk.adapters.github.client import GithubClient, Timeouts
 
     timeouts = Timeouts(connect=1.0, read=2.0)
-    return GithubClient(api_url=settings().github_api_url, clock=clock, timeouts=timeouts)
+    app = _app_tokens()
+    return GithubClient(
+        api_url=settings().github_api_url,
+        clock=clock,
+        timeouts=timeouts,
+        renewed=app.renewed if app else None,
+    )
 
 
 @cache
@@ -384,13 +390,16 @@ def _app_tokens() -> "AppTokens | None":
     known, clock = settings(), SystemClock()
     if not known.github_app_id:
         return None
-    from nightdesk.adapters.github.client import GithubClient
+    from nightdesk.adapters.github.client import GithubClient, Timeouts
     from nightdesk.adapters.github.credentials.app import GithubApp
     from nightdesk.adapters.github.credentials.app_tokens import AppTokens
 
     secrets = _secrets(clock)
     app = GithubApp(
-        GithubClient(api_url=known.github_api_url, clock=clock),
+        # Quick to give up: a token whose answer was lost does no harm, and somebody waits.
+        GithubClient(
+            api_url=known.github_api_url, clock=clock, timeouts=Timeouts(connect=2.0, read=5.0)
+        ),
         app_id=known.github_app_id,
         private_key=lambda: secrets.read(known.github_app_private_key_parameter),
         clock=clock,
@@ -402,8 +411,17 @@ def _read_tokens(clock: SystemClock) -> "RepositoryTokens":
     return _app_tokens() or _personal_read_tokens(clock)
 
 
+def _watching_tokens(clock: SystemClock) -> "RepositoryTokens":
+    """The poller's and the webhook's: for many repositories at once."""
+    app = _app_tokens()
+    if app is None:
+        return _personal_read_tokens(clock)
+    from nightdesk.adapters.github.credentials.app_tokens import InstallationTokens
+
+    return InstallationTokens(app)
+
+
 def _personal_read_tokens(clock: SystemClock) -> "RepositoryTokens":
-    """The poller's and the webhook's, which have no App: their tokens are for many repositories."""
     from nightdesk.adapters.github.credentials.personal import PersonalReadTokens
 
     known, secrets = settings(), _secrets(clock)

@@ -76,7 +76,7 @@ class AppTokens:
             raise ValueError(f"a token for more than {repo} can only be METADATA")
         return self._given(repo, repo_id, permissions)
 
-    def polling_token(self, repo: str) -> RepositoryToken:
+    def reading_token(self, repo: str) -> RepositoryToken:
         """A token that reads all repositories of the installation that covers this one."""
         return self._given(repo, 0, READ)
 
@@ -106,7 +106,12 @@ class AppTokens:
             installation = self._installation(repo)
             need = _Need(installation.id, repo_id, frozenset(permissions.items()))
             made = self._token(repo, need)
-        return RepositoryToken(token=made.token, repo=repo, expires_at=made.expires_at)
+        return RepositoryToken(
+            token=made.token,
+            repo=repo,
+            expires_at=made.expires_at,
+            credential=f"installation {installation.id}",
+        )
 
     def _token(self, repo: str, need: _Need) -> MintedToken:
         kept = self._tokens.get(need)
@@ -177,6 +182,18 @@ class AppTokens:
         if installation.is_suspended:
             raise _refused(repo, "is suspended", "unsuspend it in the installation's settings")
         return installation
+
+
+class InstallationTokens:
+    """`RepositoryTokens` for who watches many repositories: one token for each installation, with
+    its rate limit. It never leaves the function that polls, or that takes webhooks.
+    """
+
+    def __init__(self, tokens: AppTokens) -> None:
+        self._tokens = tokens
+
+    def token_for(self, repo: str, repo_id: int) -> RepositoryToken:  # noqa: ARG002 - the port's
+        return self._tokens.reading_token(repo)
 
 
 def _refused(repo: str, what: str, advice: str) -> PermanentError:
