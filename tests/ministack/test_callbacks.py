@@ -7,7 +7,9 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,6 +33,7 @@ from google.protobuf.json_format import Parse, ParseDict
 
 from examples.callback_receiver import verified
 from local.run import Nightdesk
+from nightdesk.domain.push_configs import CONFIGS_MAX
 
 pytestmark = pytest.mark.ministack
 
@@ -83,7 +86,7 @@ def request(nightdesk: Nightdesk, method: str, path: str, body: Any = None) -> r
         method,
         nightdesk.deployment.api_path + path,
         json=body,
-        headers={"Authorization": f"Bearer {nightdesk.key}"},
+        headers={"Authorization": f"Bearer {nightdesk.key}", "A2A-Version": "1.0"},
         timeout=40,
     )
 
@@ -169,3 +172,26 @@ def test_a_workspace_is_called_back_signed_and_what_it_refuses_is_sent_again(
         assert same["webhook-id"] == headers["webhook-id"]
     finally:
         request(nightdesk, "PATCH", workspace, {"callback": None})
+
+
+def test_of_twelve_configurations_at_once_a_task_keeps_five(nightdesk: Nightdesk) -> None:
+    new = {"prompt": "Later.", "agentId": AGENT, "workspaceId": "default"}
+    new["runAfter"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()  # noqa: TID251
+    made = request(nightdesk, "POST", "/api/background-tasks", new)
+    task_id = made.json()["task"]["id"]
+    path = f"/a2a/{AGENT}/v1/tasks/{task_id}/pushNotificationConfigs"
+    barrier = threading.Barrier(12)
+
+    def ask(number: int) -> int:
+        barrier.wait()
+        body = {"id": f"c-{number}", "url": "https://hooks.example.com/"}
+        return request(nightdesk, "POST", path, body).status_code
+
+    try:
+        with ThreadPoolExecutor(12) as threads:
+            statuses = list(threads.map(ask, range(12)))
+        kept = request(nightdesk, "GET", path).json()["configs"]
+        assert len(kept) == CONFIGS_MAX
+        assert statuses.count(200) == CONFIGS_MAX
+    finally:
+        request(nightdesk, "DELETE", f"/api/background-tasks/{task_id}")

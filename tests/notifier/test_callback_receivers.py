@@ -141,6 +141,7 @@ def test_a_wait_that_is_asked_for_is_read(
     ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "::1", "::ffff:127.0.0.1"],
 )
 def test_a_name_that_leads_inside_is_not_dialled(receiver: Receiver, address: str) -> None:
+    """A12: any address was, localhost and 169.254.169.254 too."""
     callbacks = HttpCallbacks(resolve=lambda _host, _port: [address])
 
     with pytest.raises(RefusedAddressError):

@@ -89,6 +89,7 @@ def test_a_task_of_a_conversation_is_told_of_in_its_context(world: NotifierWorld
 def test_the_predecessors_users_get_the_predecessors_body(
     world: NotifierWorld, status: TaskStatus, word: str
 ) -> None:
+    """A6: nothing was sent of a cancelled task. A12: stacks were."""
     world.wants(config(format=PushFormat.PLAIN))
     world.ends(status)
     world.tell()
@@ -227,6 +228,7 @@ def test_every_2xx_is_taken(world: NotifierWorld, status: int) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 301, 302, 307, 308])
 def test_what_would_be_refused_again_is_not_tried_again(world: NotifierWorld, status: int) -> None:
+    """A12: redirects were followed, and 4xx tried again."""
     world.receivers.answers[HOST] = [status]
     world.wants()
     world.ends()
