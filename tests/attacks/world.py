@@ -47,6 +47,7 @@ from tests.fakes.wake_ups import FakeWakeUps
 from tests.github_simulator.conftest import Github, commit, git
 
 ATTACKER = "mallory"
+MEMBER = "ann"
 OWN_LOGIN = "nightdesk-bot"
 NAME = "octo-org/widgets"
 BRANCH = "feature"
@@ -157,6 +158,8 @@ class AttackWorld:
         """The attacker writes, and everything that follows from it happens."""
         self.github.control("POST", "/users", {"login": ATTACKER})
         self._write()
+        if self.attack.invited:
+            self._invite()
         self._import_all()
         self._work()
         self._publish()
@@ -179,6 +182,15 @@ class AttackWorld:
         if attack.place is Place.COMMENT:
             path = f"/repos/{NAME}/issues/{self.number}/comments"
             self.github.control("POST", path, {"author": ATTACKER, "body": attack.text})
+
+    def _invite(self) -> None:
+        """A member asks for it, which a stranger could not."""
+        self.github.control("POST", "/users", {"login": MEMBER})
+        as_member = {"user": MEMBER, "permission": "write", "association": "COLLABORATOR"}
+        self.github.control("PUT", f"/repos/{NAME}/collaborators", as_member)
+        path = f"/repos/{NAME}/issues/{self.number}/comments"
+        asks = {"author": MEMBER, "body": f"/nightdesk {self.specialist.id} please look"}
+        self.github.control("POST", path, asks)
 
     # What Nightdesk does ------------------------------------------------------------------------
 
@@ -277,7 +289,11 @@ def _reading(*, on_pull: bool) -> tuple[tuple[str, dict[str, Any]], ...]:
 
 
 def trigger_of(attack: Attack) -> tuple[EventTrigger, ...]:
-    """Strangers' issues and pull requests start the specialist, as a public repository wants."""
+    """Strangers' issues and pull requests start the specialist, as a public repository wants; one
+    that may write more is started by members.
+    """
+    if attack.invited:
+        return ()
     event = "pull_request" if attack.is_about_pull else "issues"
     return (EventTrigger(event=event, actions=("opened",)),)
 

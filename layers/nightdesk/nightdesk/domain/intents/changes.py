@@ -7,7 +7,7 @@ same changes to the same commit, with the same function, and refuses what does n
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,20 @@ def changed(content: str | None, change: Mapping[str, Any]) -> str:
     if len(after.encode()) > FILE_BYTES:
         raise PermanentError(f"{path} would be larger than {FILE_BYTES} bytes")
     return str(after)
+
+
+def check_place(path: str, files: Collection[str]) -> None:
+    """A file must not take the place of a folder, nor lie below a file or a link.
+
+    Raises:
+        PermanentError: it would.
+    """
+    parents = path.split("/")[:-1]
+    for length in range(1, len(parents) + 1):
+        if (parent := "/".join(parents[:length])) in files:
+            raise PermanentError(f"{path} would lie below {parent}, which is no folder")
+    if any(known.startswith(f"{path}/") for known in files):
+        raise PermanentError(f"{path} is a folder")
 
 
 def check_added(path: str, text: str) -> None:
@@ -182,7 +196,9 @@ class ProposeChange:
             PermanentError: it cannot be read as text.
         """
         content: str | None = None
-        if any(entry.path == path for entry in self.snapshot.files()):
+        files = {entry.path for entry in self.snapshot.files()}
+        check_place(path, files | {change["path"] for change in known})
+        if path in files:
             try:
                 content = self.snapshot.read_text(path, max_bytes=FILE_BYTES)
             except PathRefusedError as error:

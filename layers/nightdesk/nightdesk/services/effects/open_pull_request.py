@@ -12,7 +12,7 @@ from typing import Any
 
 from nightdesk.domain.errors import PermanentError
 from nightdesk.domain.github_ports import GithubRefusedError
-from nightdesk.domain.intents.changes import branch_name, changed, checked_changes
+from nightdesk.domain.intents.changes import branch_name, changed, check_place, checked_changes
 from nightdesk.domain.publication import marker_of, pull_request_body
 from nightdesk.domain.publishing_ports import BaseTree, CommitFacts
 from nightdesk.domain.sanitiser import Kind, Policy, sanitise
@@ -89,19 +89,9 @@ def _files(
                 raise PermanentError(f"{path} is no plain file (a link, or another repository)")
             done[path] = known.mode, ports.github.file_text(work.repo, known.sha)
         mode, content = done.get(path, (_FILE, None))
-        _check_place(path, base)
+        check_place(path, base.files)
         done[path] = mode, changed(content, change)
     return done
-
-
-def _check_place(path: str, base: BaseTree) -> None:
-    """A new file must not take the place of a folder, nor lie below a file or a link."""
-    parents = path.split("/")[:-1]
-    for length in range(1, len(parents) + 1):
-        if (parent := "/".join(parents[:length])) in base.files:
-            raise PermanentError(f"{path} would lie below {parent}, which is no folder")
-    if any(known.startswith(f"{path}/") for known in base.files):
-        raise PermanentError(f"{path} is a folder")
 
 
 def _commit_of(payload: Mapping[str, Any]) -> str:
