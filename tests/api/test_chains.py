@@ -192,13 +192,13 @@ def test_dependencies_that_change_during_every_try_are_a_conflict(api: Caller) -
             task: Task,
             origin: Origin,
             *,
-            seen_key: str | None = None,
+            seen_keys: Sequence[str] = (),
             awaits: Sequence[Task] = (),
         ) -> bool:
             if awaits:
                 self.tries += 1
                 raise ConditionFailedError("a dependency has ended")
-            return super().create(task, origin, seen_key=seen_key)
+            return super().create(task, origin, seen_keys=seen_keys)
 
     restless = Restless()
     api = Caller(tasks=restless)

@@ -79,13 +79,15 @@ def test_a_second_create_under_one_id_changes_nothing(store: TaskStore) -> None:
 
 
 def test_a_seen_key_makes_one_task_for_ever(store: TaskStore) -> None:
-    assert store.create(a_task("t-1"), an_origin("t-1"), seen_key="issue:1:opened")
+    assert store.create(a_task("t-1"), an_origin("t-1"), seen_keys=("issue:1:opened", "other"))
     store.delete(get(store))
 
-    assert not store.create(a_task("t-2"), an_origin("t-2"), seen_key="issue:1:opened")
-
+    assert not store.create(a_task("t-2"), an_origin("t-2"), seen_keys=("issue:1:opened",))
+    assert not store.create(a_task("t-2"), an_origin("t-2"), seen_keys=("new", "other"))
     assert store.get("t-2") is None
     assert store.get_origin("t-2") is None
+
+    assert store.create(a_task("t-2"), an_origin("t-2"), seen_keys=("new",))
 
 
 def test_lists_are_newest_first_and_paged_without_gaps(store: TaskStore) -> None:

@@ -565,7 +565,7 @@ def create_from_event(
     )
     known = [ports.tasks.get(task_id) for task_id in depends_on]
     awaits = [found for found in known if found is not None]
-    created = ports.tasks.create(task, origin, seen_key=f"issue:{number}:opened", awaits=awaits)
+    created = ports.tasks.create(task, origin, seen_keys=(f"issue:{number}:opened",), awaits=awaits)
     if created and task.held is None:
         ports.wake_ups.send(task.id)
     return created

@@ -84,12 +84,12 @@ class FakeTaskStore:
         task: Task,
         origin: Origin,
         *,
-        seen_key: str | None = None,
+        seen_keys: Sequence[str] = (),
         awaits: Sequence[Task] = (),
     ) -> bool:
         with self._lock:
             known = task.id in self.tasks or task.id in self.deleted
-            if known or seen_key in self.seen:
+            if known or self.seen & set(seen_keys):
                 return False
             current = [self.tasks.get(awaited.id) for awaited in awaits]
             if any(a is None or a.status.is_terminal for a in current):
@@ -100,8 +100,7 @@ class FakeTaskStore:
                 self.waiting_for.setdefault(awaited.id, []).append(task.id)
             self.tasks[task.id] = task
             self.origins[task.id] = origin
-            if seen_key is not None:
-                self.seen.add(seen_key)
+            self.seen.update(seen_keys)
             return True
 
     def get(self, task_id: str) -> Task | None:

@@ -102,3 +102,43 @@ def test_it_is_one_task(world: WebhookWorld, way: Way, order: tuple[str, ...]) -
     world.clock.advance(timedelta(hours=1))
     world.poll()
     assert world.agents().count("asker") == 1
+
+
+def _labeled(kind: str, at: str) -> dict[str, Any]:
+    subject = pull if kind == "pull_request" else issue
+    long_ago = "2026-11-01T12:00:00Z"
+    whole = subject(NUMBER, created_at=long_ago, updated_at=at)
+    return payload("labeled", label={"name": "review"}, **{kind: whole})
+
+
+@pytest.mark.parametrize("apart", [0, 1, 7, 29, 30])
+@pytest.mark.parametrize("second", [0, 15, 29, 30, 45, 59])
+@pytest.mark.parametrize("first", ["webhook", "feed"])
+@pytest.mark.parametrize("kind", ["pull_request", "issue"])
+def test_a_label_whose_time_the_channels_tell_differently_is_one_task(
+    world: WebhookWorld, kind: str, first: str, second: int, apart: int
+) -> None:
+    event = "pull_request" if kind == "pull_request" else "issues"
+    world.wants("asker", EventTrigger(event=event, actions=("labeled",)))
+    world.source.issues[NUMBER] = issue_facts(
+        NUMBER, is_pull_request=kind == "pull_request", labels=("review",)
+    )
+    world.watch()
+    at = world.clock.now().replace(second=second)
+    later = at + timedelta(seconds=apart)
+    feed_kind = "PullRequestEvent" if kind == "pull_request" else "IssuesEvent"
+    for channel in (first, "feed" if first == "webhook" else "webhook"):
+        told = _labeled(kind, (at if channel == "webhook" else later).isoformat())
+        if channel == "webhook":
+            world.deliver(event, told)
+        else:
+            world.source.events.append(as_in_feed("e1", feed_kind, told))
+        world.clock.advance(EVERY)
+        world.poll()
+
+    assert world.agents().count("asker") == 1
+
+    world.clock.advance(timedelta(minutes=3))
+    again = _labeled(kind, (at + timedelta(minutes=2)).isoformat())
+    world.deliver(event, again)
+    assert world.agents().count("asker") == 2

@@ -160,15 +160,15 @@ class TaskStore(Protocol):
         task: Task,
         origin: Origin,
         *,
-        seen_key: str | None = None,
+        seen_keys: Sequence[str] = (),
         awaits: Sequence[Task] = (),
     ) -> bool:
-        """Put a new PENDING task, its origin and (for events) the `seen` row in one transaction.
+        """Put a new PENDING task, its origin and (for events) the `seen` rows in one transaction.
 
         `awaits` are the unfinished tasks, as they were read, whose end the new one waits for; they
         are marked in the same transaction, so that none can end without looking after it.
 
-        Returns False, and writes nothing, when the task's id or the seen key exists already.
+        Returns False, and writes nothing, when the task's id or a seen key exists already.
 
         Raises:
             ConditionFailedError: one of `awaits` has ended, or is gone.

@@ -25,6 +25,9 @@ MARKER_START = "<!-- nightdesk "
 #: own, a moment after `opened`; within this time they count as the opening.
 OPENING = timedelta(seconds=5)
 _WITH_OPENING = frozenset({"labeled", "assigned", "review_requested"})
+_ONCE_FOR_A_HEAD = frozenset({"opened", "synchronize", "ready_for_review", "closed", "reopened"})
+#: GitHub tells the time of one event differently by webhook and in the feed; by less than this.
+_TIMES_APART = timedelta(seconds=30)
 
 # Ids of tasks are made in this name space; changing it would start every known event once more.
 _TASKS = uuid.UUID("6f5e6d0a-5b0e-5c4f-9d53-3d0d2f6c7a11")
@@ -97,6 +100,8 @@ class GithubEvent:
     #: another repository (a fork that is gone is one).
     base_ref: str = ""
     is_fork: bool = False
+    #: Of what may happen to an object again and again: when it happened. None = it happens once.
+    happened_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -124,13 +129,15 @@ def _issues(item: FeedEvent, repo: Repository) -> GithubEvent:
     action, issue = str(item.payload["action"]), item.payload["issue"]
     label = _label_of(item.payload)
     facet = "opened" if _is_opening(issue, action) else action
+    moment = _moment(issue, action)
     return GithubEvent(
         event="issues",
         action=action,
+        happened_at=moment_of(moment) if moment and facet != "opened" else None,
         repo=repo,
         number=int(issue["number"]),
         subject_id=int(issue["id"]),
-        key=issue_key(int(issue["id"]), facet, label=label, moment=_moment(issue, action)),
+        key=issue_key(int(issue["id"]), facet, label=label, moment=moment),
         actor=item.actor,
         actor_association=_association_of(item.actor, issue),
         label=label,
@@ -163,6 +170,7 @@ def _pull_request(item: FeedEvent, repo: Repository) -> GithubEvent:
     return GithubEvent(
         event="pull_request",
         action=action,
+        happened_at=None if facet in _ONCE_FOR_A_HEAD else item.created_at,
         repo=repo,
         number=int(pull["number"]),
         subject_id=int(pull["id"]),
@@ -204,7 +212,7 @@ def pull_request_key(
     """
     if action in {"opened", "synchronize", "ready_for_review"}:
         return f"pr:{pull_id}:head:{head_sha}"
-    if action in {"closed", "reopened"}:
+    if action in _ONCE_FOR_A_HEAD:
         return f"pr:{pull_id}:{action}:{head_sha}"
     facet = f"{action}:{label}" if label else action
     return f"pr:{pull_id}:{facet}:{moment}"
@@ -240,8 +248,24 @@ def task_id_of(workspace_id: str, event: GithubEvent, specialist_id: str) -> str
 
 
 def seen_key_of(workspace_id: str, event: GithubEvent, specialist_id: str) -> str:
-    """The name of the `seen` row that is put with the task and outlives it."""
     return f"{workspace_id}/{event.repo.id}/{event.key}/{specialist_id}"
+
+
+def seen_keys_of(workspace_id: str, event: GithubEvent, specialist_id: str) -> tuple[str, ...]:
+    """The names of the `seen` rows that are put with the task and outlive it: none may exist.
+
+    What may happen again has no name of its own but its time, which each channel tells a little
+    differently. It gets two names, of the minute by the clock and of the minute that begins half
+    a minute off: two times that are at most _TIMES_APART from each other share one of them. (So
+    what is done twice within a minute may count once.)
+    """
+    if event.happened_at is None:
+        return (seen_key_of(workspace_id, event, specialist_id),)
+    what = f"{event.name}:{event.subject_id}:{event.label}"
+    name = f"{workspace_id}/{event.repo.id}/{what}/{specialist_id}"
+    length = 2 * _TIMES_APART
+    since = event.happened_at - datetime.fromtimestamp(0, UTC)
+    return f"{name}/a{since // length}", f"{name}/b{(since + _TIMES_APART) // length}"
 
 
 # Matching -------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from nightdesk.domain.trigger import (
     Skip,
     filter_refusal,
     names_event,
-    seen_key_of,
+    seen_keys_of,
     state_refusal,
     task_id_of,
     triggers_of,
@@ -255,8 +255,8 @@ def _create(
     shows_status = bool(rules.progress_comments and specialist.status and target.head_sha)
     origin = replace(origin, tracking=tracking, shows_status=shows_status)
     task = replace(task, tracked=bool(tracking) or shows_status)
-    seen_key = seen_key_of(rules.workspace_id, event, specialist.id)
-    if not ports.tasks.create(task, origin, seen_key=seen_key):
+    seen_keys = seen_keys_of(rules.workspace_id, event, specialist.id)
+    if not ports.tasks.create(task, origin, seen_keys=seen_keys):
         return False
     logger.info("[GitHubPolling] task %s: %s for %s", task.id, event.key, specialist.id)
     try:

@@ -96,7 +96,7 @@ class DynamoTaskStore(TaskReads):
         task: Task,
         origin: Origin,
         *,
-        seen_key: str | None = None,
+        seen_keys: Sequence[str] = (),
         awaits: Sequence[Task] = (),
     ) -> bool:
         def fill(transaction: TransactWrite) -> None:
@@ -105,7 +105,7 @@ class DynamoTaskStore(TaskReads):
             item = item_of(task, retention=self._retention)
             transaction.save(item, condition=TaskItem.id.does_not_exist())
             transaction.save(origin_item(origin, retention=self._retention))
-            if seen_key is not None:
+            for seen_key in seen_keys:
                 expires = int((task.created_at + SEEN_FOR).timestamp())
                 seen = GithubItem(f"seen#{seen_key}", "-", expires=expires)
                 transaction.save(seen, condition=GithubItem.pk.does_not_exist())
