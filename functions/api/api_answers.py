@@ -300,6 +300,7 @@ class PollStatus(TypedDict):
     lastEventIds: Mapping[str, str | None]
     repositories: list[Mapping[str, Any]]
     malformed: list[str]
+    deferredEvents: int
 
 
 class DecisionView(TypedDict):

@@ -3,7 +3,7 @@
 Trigger: EventBridge Scheduler, every GITHUB_POLLING_INTERVAL_MINUTES; also invoked by the API with
 {"action": "check"}, "status" or "decisions" (of "repo" and "number", for a "workspaceId"). A poll
 that fails or is cut short is made good by the next: events are marked as seen only after their
-tasks exist.
+tasks exist. Events that the webhook had to leave are tried first, at each run.
 """
 
 from datetime import timedelta

@@ -2,7 +2,7 @@
 
 Trigger: API Gateway (HTTP API, payload format 2.0), POST /api/webhooks/github. GitHub signs the
 body; no key is needed. Failure: every error is an answer; GitHub waits for 10 seconds and never
-repeats a delivery by itself. What it could not deliver, the poller finds.
+repeats a delivery by itself. What cannot be decided in time is kept for the poller.
 """
 
 import base64

@@ -46,6 +46,7 @@ STATUS = {
     "lastEventIds": {"o/r": "7", "o/s": None},
     "repositories": [],
     "malformed": [],
+    "deferredEvents": 0,
 }
 
 

@@ -17,6 +17,7 @@ from nightdesk.adapters.dynamodb import (
     conditions,
     conversations,
     decisions,
+    deferred_events,
     due_times,
     github_state,
     outbox_store,
@@ -36,7 +37,7 @@ from tests.engine import (
 )
 from tests.mutations.conditions import Mutant, helpers_of, mutants_of
 from tests.mutations.contract import Contract, mutated
-from tests.poller import test_decisions, test_poll_states
+from tests.poller import test_decisions, test_deferred_events, test_poll_states
 from tests.publisher import test_outbox_store, test_tracked_comments
 from tests.schedules import test_due_times
 
@@ -75,6 +76,12 @@ CONTRACTS = {
         (test_poll_states,),
         "states",
         lambda: {"states": github_state.DynamoPollStates()},
+    ),
+    "deferred": Contract(
+        (deferred_events,),
+        (test_deferred_events,),
+        "deferred_events",
+        lambda: {"deferred_events": deferred_events.DynamoDeferredEvents()},
     ),
     "counts": Contract(
         (decisions,),

@@ -22,5 +22,6 @@ STATUS: dict[str, Any] = {
     "lastEventIds": {"o/r": "7", "o/s": None},
     "repositories": [],
     "malformed": [],
+    "deferredEvents": 0,
 }
 DECISIONS: dict[str, Any] = {"repo": "o/r", "number": 1, "decisions": []}

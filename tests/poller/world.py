@@ -12,6 +12,7 @@ from nightdesk.services.polling.limits import SharedLimits
 from nightdesk.services.polling.ports import PollerPorts, PollerSettings
 from tests.fakes.clock import FakeClock, FakeDice
 from tests.fakes.decisions import FakeDecisions, FakeTaskCounts
+from tests.fakes.deferred_events import FakeDeferredEvents
 from tests.fakes.gate_reader import FakeGateReader
 from tests.fakes.github import AUTHOR, FakeEventSource, issue_event, issue_facts
 from tests.fakes.github_state import FakePollStates
@@ -34,6 +35,7 @@ class PollerWorld:
     states: FakePollStates = field(default_factory=FakePollStates)
     counts: FakeTaskCounts = field(default_factory=FakeTaskCounts)
     decisions: FakeDecisions = field(default_factory=FakeDecisions)
+    deferred: FakeDeferredEvents = field(default_factory=FakeDeferredEvents)
     gate_reader: FakeGateReader = field(default_factory=FakeGateReader)
     wake_ups: FakeWakeUps = field(default_factory=FakeWakeUps)
     specialists: FakeSpecialists = field(default_factory=lambda: FakeSpecialists("enricher"))
@@ -57,6 +59,7 @@ class PollerWorld:
             wake_ups=guard.guard(self.wake_ups),
             counts=guard.guard(self.counts),
             decisions=guard.guard(self.decisions),
+            deferred=guard.guard(self.deferred),
             gate_reader=guard.guard(self.gate_reader),
             specialists=self.specialists,
             clock=self.clock,

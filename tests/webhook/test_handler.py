@@ -2,14 +2,17 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 
+from nightdesk.adapters.dynamodb.deferred_events import DynamoDeferredEvents
 from nightdesk.adapters.dynamodb.tables import TableNames, TaskItem
 from tests.aws import REGION, TEMPLATE
+from tests.github.conftest import disturb
 from tests.github.test_handlers import forget_wiring
 from tests.github_simulator.conftest import Github, github, repository_path, shared_simulator
 from tests.handlers import FakeContext, event, load_handler
@@ -115,3 +118,28 @@ def test_no_secret_is_in_any_row_or_log(capsys: pytest.CaptureFixture[str]) -> N
     everything = f"{rows} {logged.out} {logged.err}"
     for secret in (SECRET, CANARY_PREVIOUS):
         assert secret not in everything
+
+
+@pytest.mark.usefixtures("wired")
+def test_a_github_that_hangs_is_not_waited_for_and_the_event_is_kept(github: Github) -> None:
+    invoke(event("github-webhook-ping"))
+    disturb(github, kind="delay", seconds=3, count=None)
+    took = []
+    for number in (71, 72):  # twice: the first one also pays for connections
+        began = time.monotonic()
+        status, body = invoke(opened(number))
+        took.append(time.monotonic() - began)
+        assert (status, body) == (202, {"ok": True, "taskIds": [], "state": "deferred"})
+    assert min(took) < 1
+    assert DynamoDeferredEvents().count(most=10) == 2
+    assert tasks() == []
+
+
+def opened(number: int) -> dict[str, Any]:
+    """The event file's delivery, of another issue."""
+    sent = event("github-webhook-issue-opened")
+    whole = json.loads(sent["body"])
+    whole["issue"] |= {"number": number, "id": 70_000 + number}
+    body = json.dumps(whole)
+    headers = {**sent["headers"], "x-hub-signature-256": signature(body.encode())}
+    return {**sent, "headers": headers, "body": body}

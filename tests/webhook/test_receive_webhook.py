@@ -197,6 +197,7 @@ def test_a_store_that_does_not_answer_is_503_and_a_redelivery_makes_it_good(
             raise UnavailableError("DynamoDB")
 
     up, world.tasks = world.tasks, Down()
+    world.deferred.failures = [UnavailableError("DynamoDB")]
     assert world.deliver("issues", OPENED).status is HTTPStatus.SERVICE_UNAVAILABLE
     world.tasks = up
     assert len(world.deliver("issues", OPENED).body["taskIds"]) == 1

@@ -5,6 +5,7 @@ import hmac
 import json
 import lzma
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,8 @@ from tests.poller.world import PollerWorld
 SECRET = "It's a Secret to Everybody"
 EXAMPLES = Path(__file__).parent / "octokit-webhooks-examples.json.xz"
 NOON_TEXT = "2026-11-21T12:00:00Z"
+#: Shared by all worlds: it remembers nothing.
+READS = ThreadPoolExecutor(4, "reads")
 
 
 @cache
@@ -111,6 +114,8 @@ class WebhookWorld(PollerWorld):
             wake_ups=guard.guard(self.wake_ups),
             counts=guard.guard(self.counts),
             decisions=guard.guard(self.decisions),
+            deferred=guard.guard(self.deferred),
+            reads=READS,
             gate_reader=guard.guard(self.gate_reader),
             specialists=self.specialists,
             clock=self.clock,

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from nightdesk.services.run_schedules import SchedulerPorts
 
 
+#: Questions of the webhook to GitHub under way; one delivery is dealt with at a time.
+_WEBHOOK_READS = 4
+
+
 @cache
 def settings() -> Settings:
     """The function's settings, read once."""
@@ -175,6 +179,7 @@ def dead_letters() -> "DeadLetters":
 @cache
 def poller() -> "PollerPorts":
     from nightdesk.adapters.dynamodb.decisions import DynamoDecisions, DynamoTaskCounts
+    from nightdesk.adapters.dynamodb.deferred_events import DynamoDeferredEvents
     from nightdesk.adapters.dynamodb.github_state import DynamoPollStates
     from nightdesk.adapters.github.events import GithubEventSource
     from nightdesk.adapters.github.gate import GithubGateReader
@@ -193,6 +198,7 @@ def poller() -> "PollerPorts":
     return PollerPorts(
         tasks=_task_store(),
         states=DynamoPollStates(),
+        deferred=DynamoDeferredEvents(),
         source=GithubEventSource(client, tokens, limits),
         limits=limits,
         specialists=SpecialistFiles(_specialists_dir()),
@@ -218,7 +224,10 @@ def poller() -> "PollerPorts":
 
 @cache
 def github_webhook() -> "WebhookPorts":
+    from concurrent.futures import ThreadPoolExecutor
+
     from nightdesk.adapters.dynamodb.decisions import DynamoDecisions, DynamoTaskCounts
+    from nightdesk.adapters.dynamodb.deferred_events import DynamoDeferredEvents
     from nightdesk.adapters.github.gate import GithubGateReader
     from nightdesk.adapters.github.webhooks import read_delivery
     from nightdesk.adapters.specialist_files import SpecialistFiles
@@ -247,6 +256,8 @@ def github_webhook() -> "WebhookPorts":
             clock=clock,
         ),
         decisions=DynamoDecisions(retention=known.retention),
+        deferred=DynamoDeferredEvents(),
+        reads=ThreadPoolExecutor(_WEBHOOK_READS, "reads"),
         secrets=lambda: tuple(secrets.read(name) for name in names),
         read_delivery=read_delivery,
         settings=WebhookSettings(
@@ -371,10 +382,10 @@ def _github_client(clock: SystemClock) -> "GithubClient":
 
 
 def _impatient_github_client(clock: SystemClock) -> "GithubClient":
-    """For the webhook: whoever called it waits for 10 s, and two or three answers are needed."""
+    """For the webhook, which waits for no answer longer than `READING` all together."""
     from nightdesk.adapters.github.client import GithubClient, Timeouts
 
-    timeouts = Timeouts(connect=1.0, read=2.0)
+    timeouts = Timeouts(connect=0.6, read=0.6)
     app = _app_tokens()
     return GithubClient(
         api_url=settings().github_api_url,

@@ -62,6 +62,7 @@ class Skip(StrEnum):
     ALREADY_STARTED = "already_started"
     DEFERRED = "deferred"
     RATE_LIMITED = "rate_limited"
+    GIVEN_UP = "given_up"
 
 
 @dataclass(frozen=True, slots=True)

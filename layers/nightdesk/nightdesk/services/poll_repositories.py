@@ -24,6 +24,7 @@ from nightdesk.domain.github_ports import PollState
 from nightdesk.domain.repository_name import parse_repository_list
 from nightdesk.domain.task import TriggerSource
 from nightdesk.services.import_events import ImportRules
+from nightdesk.services.polling.deferred import Drained, drain_deferred
 from nightdesk.services.polling.ports import PollerPorts
 from nightdesk.services.polling.repository import RepositoryPoll
 from nightdesk.services.polling.results import (
@@ -39,18 +40,24 @@ logger = logging.getLogger(__name__)
 
 #: A schedule fires a moment early at times; such a poll waits instead of being left out.
 SHORT_WAIT = timedelta(seconds=10)
+#: The status counts no further.
+_COUNTED_DEFERRED = 1_000
 
 
 def poll_repositories(ports: PollerPorts, *, deadline: datetime) -> dict[str, Any]:
     """Poll them all, many at a time; what one of them lacks does not stop the others.
 
+    Events that the webhook had to leave are tried first, even where no repository is polled.
     Nothing new is begun after `deadline`: what was not reached comes first the next time. Answers
-    {"ok", "checkedAt", "summary", "results"}.
+    {"ok", "checkedAt", "summary", "results"}, and "deferred" when such events were tried.
     """
     listed = parse_repository_list(ports.settings.repos)
     results = {repo: RepositoryResult(repo=repo) for repo in listed.names}
+    drained = Drained()
     try:
         shared = _begin(results, ports, deadline)
+        drained = drain_deferred(ports, shared.rules, deadline=deadline)
+        shared.renew(ports.states, ports.clock, ports.limits.record())
         _poll_in_turn(results, shared, ports)
         if not shared.is_lost:
             shared.keep(ports.states, ports.limits.record(), until=None)
@@ -61,7 +68,8 @@ def poll_repositories(ports: PollerPorts, *, deadline: datetime) -> dict[str, An
     for result in results.values():
         result.log()
     refused = [malformed(entry) for entry in listed.malformed]
-    return report([*refused, *results.values()], ports.clock.now())
+    answer = report([*refused, *results.values()], ports.clock.now())
+    return {**answer, "deferred": drained.to_json()} if drained else answer
 
 
 def poll_status(ports: PollerPorts) -> dict[str, Any]:
@@ -80,6 +88,7 @@ def poll_status(ports: PollerPorts) -> dict[str, Any]:
         "lastEventIds": {state.repo: state.last_event_id for state in states},
         "repositories": [state_json(state, last) for state in states],
         "malformed": list(listed.malformed),
+        "deferredEvents": ports.deferred.count(most=_COUNTED_DEFERRED),
     }
 
 

@@ -4,8 +4,12 @@ Nothing is read, and nothing stored, before the signature of the raw bytes is fo
 issue is now stands in the payload; GitHub is asked only before something starts, for what the
 payload does not tell (the repository's rules; at times changed files, or the actor's permission).
 
-Deliveries are not remembered. The tasks' ids are derived from what happened, so a redelivery (by
-hand: GitHub itself never repeats one) does what an unfinished first try left undone, and no more.
+GitHub has `READING` for its answers. A delivery that cannot be imported now is put aside for the
+poller, which imports it later, and is answered 202 all the same.
+
+Other deliveries are not remembered. The tasks' ids are derived from what happened, so a
+redelivery (by hand: GitHub itself never repeats one) does what an unfinished first try left
+undone, and no more.
 """
 
 import hashlib
@@ -13,13 +17,16 @@ import hmac
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
 from nightdesk.domain.actor_gate import ActorGate
 from nightdesk.domain.decisions import DecisionLog
+from nightdesk.domain.deferred_events import DeferredEvent, DeferredEvents
 from nightdesk.domain.errors import (
     NightdeskError,
     TransientError,
@@ -31,6 +38,7 @@ from nightdesk.domain.ports import Specialists
 from nightdesk.domain.repository_name import parse_repository_list
 from nightdesk.domain.task import TriggerSource
 from nightdesk.domain.trigger import DefaultTrigger, GithubEvent, Skip, event_of_feed
+from nightdesk.services.bounded_gate import BoundedGateReader
 from nightdesk.services.explain_event import record_decisions
 from nightdesk.services.import_events import (
     TASKS_PER_HOUR,
@@ -45,6 +53,8 @@ logger = logging.getLogger(__name__)
 
 #: Lambda takes 6 MB with the body's escaping; what is larger never arrives here.
 BODY_LIMIT = 5 * 1024 * 1024
+#: What GitHub's answers to our questions may take together: the delivery is answered in a second.
+READING = timedelta(milliseconds=600)
 _PREFIX = b"sha256="
 
 
@@ -69,6 +79,9 @@ class WebhookPorts(ImportPorts):
     read_delivery: Callable[[str, str, Mapping[str, Any]], Delivery | None]
     specialists: Specialists
     decisions: DecisionLog
+    deferred: DeferredEvents
+    #: Where questions to GitHub wait for their answers.
+    reads: Executor
     settings: WebhookSettings
 
 
@@ -184,17 +197,29 @@ def _import(
         return _Outcome(skip=Skip.UNSUPPORTED)
     event, facts = found
     rules = _rules(ports)
+    gate = BoundedGateReader(ports.gate_reader, ports.reads, clock=ports.clock, limit=READING)
     try:
-        imported = import_event(event, lambda: facts, rules, ports)
-    except (TransientError, TryLaterError) as error:
-        deferred = Imported((), Skip.DEFERRED, detail=str(error))
-        record_decisions([decision_of(event, deferred, rules, ports)], ports.decisions)
-        raise
+        imported = import_event(event, lambda: facts, rules, replace(ports, gate_reader=gate))
+    except NightdeskError as error:
+        imported = _deferred(event, error, ports)
     record_decisions([decision_of(event, imported, rules, ports)], ports.decisions)
     logger.info(
         "[GitHubWebhook] %s: %s: %s", event.name, event.key, imported.skip or imported.task_ids
     )
     return _Outcome(imported.task_ids, imported.skip)
+
+
+def _deferred(event: GithubEvent, error: NightdeskError, ports: WebhookPorts) -> Imported:
+    """Put the event aside for the poller.
+
+    Raises:
+        UnavailableError: nor is that possible now.
+    """
+    now = ports.clock.now()
+    wait = error.retry_after if isinstance(error, TryLaterError) else timedelta(0)
+    ports.deferred.put(DeferredEvent(event=event, deferred_at=now, next_try=now + wait))
+    logger.warning("[GitHubWebhook] %s: deferred: %s", event.key, error)
+    return Imported((), Skip.DEFERRED, detail=str(error))
 
 
 def _event_of(delivery: Delivery) -> tuple[GithubEvent, IssueFacts] | None:
@@ -211,7 +236,9 @@ def _is_configured(repo: str, settings: WebhookSettings) -> bool:
 
 def _accepted(outcome: _Outcome) -> WebhookAnswer:
     answer: dict[str, Any] = {"ok": True, "taskIds": list(outcome.task_ids)}
-    if outcome.skip is not None:
+    if outcome.skip is Skip.DEFERRED:
+        answer["state"] = outcome.skip.value
+    elif outcome.skip is not None:
         answer["ignored"] = outcome.skip.value
     return WebhookAnswer(HTTPStatus.ACCEPTED, answer)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from nightdesk.domain.decisions import DecisionLog
+from nightdesk.domain.deferred_events import DeferredEvents
 from nightdesk.domain.github_ports import EventSource, PollStates
 from nightdesk.domain.ports import Specialists
 from nightdesk.domain.trigger import DefaultTrigger
@@ -38,5 +39,6 @@ class PollerPorts(ImportPorts):
     #: The same that `source` enters before each request.
     limits: SharedLimits
     decisions: DecisionLog
+    deferred: DeferredEvents
     specialists: Specialists
     settings: PollerSettings
