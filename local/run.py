@@ -316,6 +316,8 @@ def _how_to_go_on(
     )
     screen.plain("Open another issue (it is picked up within a minute):")
     screen.plain(f"  {simulator.issue_command()}")
+    screen.plain("Open a pull request, which is reviewed:")
+    screen.plain(f"  {simulator.pull_command()}")
     screen.plain("Another API key: make key        End: Ctrl-C")
     screen.plain()
 

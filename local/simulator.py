@@ -12,7 +12,7 @@ import requests
 from local.children import Child, Children
 from local.cloud import inherited_environment
 from local.ports import HOST
-from local.stage import IssueText, Scene
+from local.stage import SAMPLE_BRANCH, SAMPLE_NAME, IssueText, Scene
 
 READY_SECONDS = 30.0
 CALL_SECONDS = 10
@@ -64,6 +64,16 @@ class Simulator:
             f"curl -s {self.url}/_simulator/repos/{self.repository}/issues "
             "-H 'Content-Type: application/json' "
             f'-d \'{{"author": "{AUTHOR}", "association": "MEMBER", "title": "…", "body": "…"}}\''
+        )
+
+    def pull_command(self) -> str:
+        """What to paste to open a pull request that is reviewed."""
+        branch = SAMPLE_BRANCH if self.repository == SAMPLE_NAME else "…"
+        return (
+            f"curl -s {self.url}/_simulator/repos/{self.repository}/pulls "
+            "-H 'Content-Type: application/json' "
+            f'-d \'{{"author": "{AUTHOR}", "association": "MEMBER", "title": "…", '
+            f'"head": "{branch}", "labels": ["review"]}}\''
         )
 
     def _control(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from local.errors import LocalRunError
 HERE = Path(__file__).resolve().parent
 SAMPLE_PATCHES = HERE / "sample_repository"
 SAMPLE_ISSUE = HERE / "sample_issue.md"
+SAMPLE_PULL_REQUEST = HERE / "sample_pull_request"
+#: The branch of the sample repository that a pull request can be opened from.
+SAMPLE_BRANCH = "pay-everything-back"
 SAMPLE_NAME = "harbour-ferry/quayside"
 HEADING = re.compile(r"^#{1,6}\s+(?P<title>.+?)\s*#*\s*$", re.MULTILINE)
 #: git as it comes: no settings, hooks or signatures of the user's.
@@ -101,17 +104,24 @@ def repository_at(path: Path) -> Path:
 
 
 def make_sample_repository(target: Path) -> Path:
-    """Turn the bundled patches into a repository; the same one each time."""
+    """Turn the bundled patches into a repository with a branch; the same one each time."""
     target.mkdir(parents=True)
-    patches = sorted(str(patch) for patch in SAMPLE_PATCHES.glob("*.patch"))
+    apply = ("am", "--quiet", "--committer-date-is-author-date")
     for command in (
         ("init", "--quiet", "--initial-branch=main"),
-        ("am", "--quiet", "--committer-date-is-author-date", *patches),
+        (*apply, *_patches(SAMPLE_PATCHES)),
+        ("checkout", "--quiet", "-b", SAMPLE_BRANCH),
+        (*apply, *_patches(SAMPLE_PULL_REQUEST)),
+        ("checkout", "--quiet", "main"),
     ):
         result = _git(target, *command, settings=PLAIN_GIT)
         if result.returncode:
             raise LocalRunError(f"git cannot make the sample repository: {_said(result)}")
     return target
+
+
+def _patches(folder: Path) -> list[str]:
+    return sorted(str(patch) for patch in folder.glob("*.patch"))
 
 
 def _count_commits(path: Path) -> int:

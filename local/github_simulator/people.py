@@ -72,7 +72,7 @@ def change_comment(wish: Wish) -> Any:
 
 
 def open_pull(wish: Wish) -> Any:
-    """POST …/pulls {author, association?, title, body?, head, base?, draft?, fork_owner?}.
+    """POST …/pulls {author, association?, title, body?, head, base?, draft?, fork_owner?, labels?}.
 
     `head` and `base` name branches of the git repository; with `fork_owner` the head counts as a
     branch of that user's fork.
@@ -93,6 +93,10 @@ def open_pull(wish: Wish) -> Any:
         draft=bool(fields.get("draft", False)),
         fork_owner=None if fork_owner is None else wish.state.user(fork_owner),
     )
+    if "labels" in fields:
+        changes.set_labels(
+            wish.state, repository, issue, actor=wish.person("author"), names=fields["labels"]
+        )
     return {"number": issue.number, "html_url": issue_html_url(wish.state, repository, issue)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.errors import LocalRunError
-from local.stage import make_sample_repository, read_issue, repository_at, set_scene
+from local.stage import SAMPLE_BRANCH, make_sample_repository, read_issue, repository_at, set_scene
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -49,6 +49,10 @@ def test_the_sample_repository_is_the_same_each_time(tmp_path: Path) -> None:
     assert git(first, "rev-parse", "HEAD") == git(second, "rev-parse", "HEAD")
     assert int(git(first, "rev-list", "--count", "HEAD")) == 6
     assert git(first, "status", "--porcelain") == ""
+    assert git(first, "log", "--format=%s", f"main..{SAMPLE_BRANCH}") == (
+        "Pay everything back when we cancel"
+    )
+    assert git(first, "rev-parse", SAMPLE_BRANCH) == git(second, "rev-parse", SAMPLE_BRANCH)
 
 
 def test_the_sample_issue_is_about_the_sample_repository(tmp_path: Path) -> None:

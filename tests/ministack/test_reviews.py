@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class PullRequest:
     simulator: Simulator
     number: int = 0
     head: str = ""
+    title: str = "Tell late ferries"
     seen: set[str] = field(default_factory=set)
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
@@ -74,13 +76,12 @@ class PullRequest:
         fields = {
             "author": AUTHOR,
             "association": "MEMBER",
-            "title": "Tell late ferries",
+            "title": self.title,
             "head": branch,
+            "labels": ["review"],
         }
         path = f"/repos/{self.simulator.repository}"
         self.number = int(self.control("POST", f"{path}/pulls", fields)["number"])
-        labels = {"actor": AUTHOR, "labels": ["review"]}
-        self.control("PATCH", f"{path}/issues/{self.number}", labels)
 
     def push(self, text: str) -> None:
         self.head = self.commit(text, self.head)
@@ -121,7 +122,7 @@ class PullRequest:
     def new_task(self) -> dict[str, Any]:
         """The review's task that was not seen yet."""
         for task in self.nightdesk.api.tasks("default"):
-            about = task["agentId"] == "pr-reviewer" and "Tell late ferries" in task["title"]
+            about = task["agentId"] == "pr-reviewer" and self.title in task["title"]
             if about and task["id"] not in self.seen:
                 self.seen.add(task["id"])
                 return dict(task)
@@ -192,6 +193,28 @@ def test_a_pull_request_gets_a_review_and_a_push_only_what_is_new(
     assert len(pull.reviews()) == 2
     assert [(c["line"], c["commit_id"]) for c in pull.comments()][1:] == [(7, pull.head)]
     assert pull.reviews()[1]["body"].startswith("**1 finding** in 7 added lines")
+
+
+def test_the_pull_request_that_a_local_run_proposes_is_reviewed(nightdesk: Nightdesk) -> None:
+    simulator = nightdesk.simulator
+    assert simulator is not None
+    nightdesk.api.poll_github()
+    words = shlex.split(simulator.pull_command())
+    url, body = words[2], json.loads(words[words.index("-d") + 1])
+    pull = PullRequest(nightdesk, simulator, title=f"Refunds {time.time_ns()}")
+    opened = requests.post(url, json=body | {"title": pull.title}, timeout=10)
+    opened.raise_for_status()
+    pull.number = int(opened.json()["number"])
+
+    def polled() -> dict[str, Any]:
+        nightdesk.api.poll_github()
+        return pull.new_task()
+
+    assert pull.published(within(polled)["id"]).startswith("http")
+    assert {(comment["path"], comment["line"]) for comment in pull.comments()} == {
+        ("quayside/cancelling.py", 15),
+        ("quayside/notifications.py", 41),
+    }
 
 
 def test_a_review_whose_head_is_gone_when_it_could_be_posted_is_discarded(
