@@ -67,7 +67,7 @@ key: .venv-run/.done ## Make an API key (WORKSPACE= AGENTS= OPERATIONS= RATE=), 
 	@PYTHONPATH=layers/nightdesk .venv-run/bin/python -m local.key $(if $(STACK),--stack "$(STACK)") $(if $(WORKSPACE),--workspace "$(WORKSPACE)") \
 	  $(if $(REVOKE),revoke "$(REVOKE)",$(if $(ROTATE),rotate "$(ROTATE)" $(if $(GRACE),--grace "$(GRACE)"),$(if $(LIST),list,create $(if $(RATE),--rate "$(RATE)") $(if $(AGENTS),--agents "$(AGENTS)") $(if $(OPERATIONS),--operations "$(OPERATIONS)"))))
 
-openapi: .venv/.done ## Make functions/api/openapi.json and docs.html of the API's routes and types.
+openapi: .venv/.done ## Make nightdesk/api/openapi.json and docs.html of the API's routes and types.
 	@PYTHONPATH=layers/nightdesk .venv/bin/python -m local.openapi
 
 build: .venv-sam/.done .venv-uv/.done ## Build for AWS (sam build); then `sam deploy --guided`.
@@ -79,7 +79,6 @@ check: setup ## Lint, formatting, types, import rules.
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy .
-	MYPYPATH=functions/api .venv/bin/mypy -m api_app
 	PYTHONPATH=layers/nightdesk .venv/bin/lint-imports
 
 environments: .venv/.done .venv-run/.done .venv-cloud/.done .venv-sam/.done

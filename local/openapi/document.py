@@ -7,13 +7,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import api_answers
-import api_errors
-import api_requests
 import msgspec
-from api_parameters import Parameter
-from api_requests import Body
-from api_routes import ROUTES, Route
 
 from local.openapi.predecessor import OLD_TAG, OLD_TYPES, old_paths
 from local.openapi.shared import (
@@ -24,6 +18,12 @@ from local.openapi.shared import (
     quota_headers,
     ref,
 )
+from nightdesk.api import answers as api_answers
+from nightdesk.api import errors as api_errors
+from nightdesk.api import requests as api_requests
+from nightdesk.api.parameters import Parameter
+from nightdesk.api.requests import Body
+from nightdesk.api.routes import ROUTES, Route
 from nightdesk.domain.version import VERSION
 
 DESCRIPTION = """

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from nightdesk.api.app import build_app
 from nightdesk.domain.api_key import Operation
 from nightdesk.domain.ports import TaskStore
 from nightdesk.services.api_ports import ApiPorts, ApiSettings
 from nightdesk.services.manage_keys import create_key
-from tests.api.function import module
 from tests.fakes.access_store import FakeAccessStore
 from tests.fakes.callbacks import FakeCallbackKey, callback_ports
 from tests.fakes.clock import FakeClock, FakeDice
@@ -131,7 +131,7 @@ class Caller:
             outbox=self.outbox, push_configs=self.push_configs, key=self.callback_key
         )
         self.key = self.make_key()
-        self.app = module("api_app").build_app(self.ports)
+        self.app = build_app(self.ports)
 
     @property
     def ports(self) -> ApiPorts:

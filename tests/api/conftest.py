@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from nightdesk.api.app import logger
 from tests.api.caller import Caller
-from tests.api.function import module
 
 
 @pytest.fixture
@@ -16,7 +16,6 @@ def api() -> Caller:
 @pytest.fixture
 def logged(api: Caller) -> Iterator[io.StringIO]:
     """Everything that the function logs, as it would stand in CloudWatch."""
-    logger = module("api_app").logger
     handler = logging.StreamHandler(written := io.StringIO())
     handler.setFormatter(logger.registered_handler.formatter)
     logger.addHandler(handler)

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+from nightdesk.api import errors
+from nightdesk.api.requests import CreateBody
+from nightdesk.api.routes import ROUTES
 from nightdesk.domain.event_log import EventKind
 from nightdesk.domain.specialist import EVENTS, INTENTS, TOOLS
 from nightdesk.domain.specialist_document import KEYS
 from tests.api.caller import TASKS, Caller
-from tests.api.function import module
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -16,17 +18,13 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     text = (DOCS / "api.md").read_text()
     documented = set(re.findall(r"^\| `(\w+ /api/[^`?]*)", text, re.MULTILINE))
 
-    routes = {
-        re.sub("<[a-z_]+>", "{id}", f"{route.method} {route.path}")
-        for route in module("api_routes").ROUTES
-    }
+    routes = {re.sub("<[a-z_]+>", "{id}", f"{route.method} {route.path}") for route in ROUTES}
 
     assert documented == routes
 
 
 def test_every_error_code_is_documented() -> None:
     text = (DOCS / "api.md").read_text()
-    errors = module("api_errors")
 
     for code in [errors.INTERNAL.code, *(answer.code for _, answer in errors.ANSWERS)]:
         assert f"`{code}`" in text
@@ -35,7 +33,7 @@ def test_every_error_code_is_documented() -> None:
 def test_every_field_of_a_new_task_is_documented() -> None:
     text = (DOCS / "api.md").read_text()
 
-    for field in module("api_requests").CreateBody.__struct_encode_fields__:
+    for field in CreateBody.__struct_encode_fields__:
         assert f"| `{field}` |" in text
 
 

@@ -23,9 +23,9 @@ from nightdesk.services import retry_task
 from nightdesk.services.manage_keys import DEFAULT_OPERATIONS, create_key, revoke_key
 from nightdesk.services.settle_dependants import settle_dependants
 from tests.api.caller import TASKS, WORKSPACE, Answered, Context, answered, event_of
-from tests.api.function import FOLDER, module
 from tests.aws import REGION, TEMPLATE
 
+HANDLER = TEMPLATE.parent / "functions" / "api" / "handler.py"
 GOOD = {"prompt": "Do it", "agentId": "developer", "workspaceId": WORKSPACE}
 
 
@@ -100,8 +100,7 @@ def api(
     monkeypatch.setenv("SWEEPER_FUNCTION", "sweeper")
     monkeypatch.setenv("GITHUB_POLLER_FUNCTION", "poller")
     forget_wiring()
-    module("api_app")
-    spec = importlib.util.spec_from_file_location("api_handler", FOLDER / "handler.py")
+    spec = importlib.util.spec_from_file_location("api_handler", HANDLER)
     assert spec is not None
     assert spec.loader is not None
     handler = importlib.util.module_from_spec(spec)

@@ -35,7 +35,6 @@ from nightdesk.domain.errors import UnavailableError
 from nightdesk.services.manage_keys import create_key
 from tests.a2a.test_conversations import table_definition
 from tests.api.caller import event_of
-from tests.api.function import module
 from tests.aws import REGION, TEMPLATE
 from tests.canaries.forms import Canaries
 from tests.canaries.hostile import EchoingGithub, HostileModel
@@ -185,7 +184,6 @@ class Nightdesk:
         self.invoke("sweeper", event("sweeper-each-minute"))
 
     def api(self, method: str, path: str, body: Any = None, **query: str) -> dict[str, Any]:
-        module("api_app")
         sent = {
             "authorization": f"Bearer {self.api_key}",
             "content-type": "application/json",

@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-FILE = Path(__file__).parents[2] / "functions" / "api" / "openapi.json"
+FILE = Path(__file__).parents[2] / "layers/nightdesk/nightdesk/api/openapi.json"
 
 
 @cache

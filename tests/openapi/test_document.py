@@ -12,16 +12,15 @@ from local.openapi import FOLDER
 from local.openapi.document import operations_of
 from local.openapi.files import made_files
 from local.openapi.page import page_of
+from nightdesk.api import app, routes
 from nightdesk.domain.api_key import Operation
 from tests.a2a.world import AGENT, World
 from tests.api.caller import Caller
-from tests.api.function import module
 from tests.openapi.judge import document
 
 OPERATIONS = operations_of(document())
 ROUTES = {
-    re.sub("<(.*?)>", r"{\1}", f"{route.method} {route.path}"): route
-    for route in module("api_routes").ROUTES
+    re.sub("<(.*?)>", r"{\1}", f"{route.method} {route.path}"): route for route in routes.ROUTES
 }
 OLD = {name: operation for name, operation in OPERATIONS.items() if " /a2a/" in name}
 
@@ -29,7 +28,7 @@ OLD = {name: operation for name, operation in OPERATIONS.items() if " /a2a/" in 
 @pytest.mark.parametrize("name", ["openapi.json", "docs.html"])
 def test_the_deployed_files_are_those_that_the_types_make(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == made_files()[name], (
-        f"functions/api/{name} is not what the routes and types say. Next: make openapi"
+        f"nightdesk/api/{name} is not what the routes and types say. Next: make openapi"
     )
 
 
@@ -41,7 +40,7 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 def test_every_route_has_somebody_to_answer_it(route: Any) -> None:
-    assert callable(getattr(module("api_app").Api, f"_{route.name}"))
+    assert callable(getattr(app.Api, f"_{route.name}"))
 
 
 @pytest.mark.parametrize("name", OLD)

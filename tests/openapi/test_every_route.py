@@ -18,13 +18,13 @@ from nightdesk.a2a.app import A2aSettings
 from nightdesk.a2a.jsonrpc import _METHODS
 from nightdesk.a2a.rest import _ROUTES
 from nightdesk.a2a.streaming_server import streaming_app
+from nightdesk.api.routes import ROUTES
 from nightdesk.domain.api_key import Operation
 from nightdesk.domain.notices import delivery, delivery_id, notice
 from nightdesk.domain.push_configs import OF_WORKSPACE
 from nightdesk.services.manage_keys import create_key
 from tests.a2a.world import AGENT, HOOK, OTHER_AGENT, World
 from tests.api.caller import WORKSPACE, Caller
-from tests.api.function import module
 from tests.aws import template
 from tests.fakes.functions import FakeFunctions
 from tests.openapi.judge import document
@@ -54,10 +54,7 @@ def test_every_way_in_of_the_template_is_walked() -> None:
 
 
 def test_every_route_of_the_api_is_walked() -> None:
-    routes = {
-        re.sub("<(.*?)>", r"{\1}", f"{route.method} {route.path}")
-        for route in module("api_routes").ROUTES
-    }
+    routes = {re.sub("<(.*?)>", r"{\1}", f"{route.method} {route.path}") for route in ROUTES}
 
     walked = {ask.route for ask in API_ASKS}
     assert not routes - walked - HARMLESS, "say in tests/openapi/walk.py what a stranger could ask"

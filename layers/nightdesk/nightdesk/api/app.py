@@ -5,9 +5,12 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from api_errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
-from api_parameters import list_cursor
-from api_rendering import (
+from aws_lambda_powertools.logging import Logger
+from msgspec import UNSET, UnsetType
+
+from nightdesk.api.errors import INTERNAL, ErrorAnswer, MethodNotAllowedError, answer_to
+from nightdesk.api.parameters import list_cursor
+from nightdesk.api.rendering import (
     api_key,
     delivery,
     poll_started,
@@ -15,8 +18,8 @@ from api_rendering import (
     whole_task,
     workspace,
 )
-from api_rendering import event as rendered
-from api_requests import (
+from nightdesk.api.rendering import event as rendered
+from nightdesk.api.requests import (
     BulkBody,
     CallbackBody,
     CreateBody,
@@ -29,11 +32,8 @@ from api_requests import (
     required,
     seconds,
 )
-from api_router import Answer, Page, Router
-from api_routes import ROUTES, Route
-from aws_lambda_powertools.logging import Logger
-from msgspec import UNSET, UnsetType
-
+from nightdesk.api.router import Answer, Page, Router
+from nightdesk.api.routes import ROUTES, Route
 from nightdesk.domain.api_key import ApiKey
 from nightdesk.domain.errors import InvalidInputError, NightdeskError
 from nightdesk.domain.functions import FunctionStillRunningError
@@ -78,7 +78,7 @@ from nightdesk.services.submit_task import NewTask, submit_task
 from nightdesk.services.task_fields import instant, summary
 
 if TYPE_CHECKING:  # for the cold start
-    from api_answers import (
+    from nightdesk.api.answers import (
         BulkDeleted,
         BulkRetried,
         CallbackSecret,

@@ -7,8 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
-from api_requests import CURSOR_MAX, required, shown
-
+from nightdesk.api.requests import CURSOR_MAX, required, shown
 from nightdesk.domain.errors import InvalidInputError
 from nightdesk.domain.task import TaskStatus
 from nightdesk.services.list_tasks import LIMIT_DEFAULT, LIMIT_MAX, LIMIT_MIN

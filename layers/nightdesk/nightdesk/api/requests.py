@@ -10,8 +10,8 @@ from types import NoneType
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_origin
 
 import msgspec
-from api_errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
 
+from nightdesk.api.errors import BodyTooLargeError, MalformedJsonError, MediaTypeError
 from nightdesk.domain.api_key import DESCRIPTION_MAX, ApiKey, Operation
 from nightdesk.domain.errors import InvalidInputError
 from nightdesk.domain.push_configs import PushFormat
@@ -201,7 +201,7 @@ _Body = TypeVar("_Body", bound=Body)
 
 
 class Expected(Protocol):
-    """A query parameter (api_parameters)."""
+    """A query parameter (nightdesk.api.parameters)."""
 
     @property
     def name(self) -> str: ...

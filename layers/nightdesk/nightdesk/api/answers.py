@@ -1,4 +1,4 @@
-"""The answers of the API as types: what api_rendering makes, and what the OpenAPI document shows.
+"""The answers of the API as types: what `rendering` makes, and what the OpenAPI document shows.
 
 A field is always there unless it is `NotRequired`; what is not known is null. Times are ISO 8601 in
 UTC with milliseconds and Z.

@@ -13,10 +13,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from api_errors import MethodNotAllowedError, RouteNotFoundError
-from api_rendering import to_json
-from api_requests import Request
-from api_routes import Route
+from nightdesk.api.errors import MethodNotAllowedError, RouteNotFoundError
+from nightdesk.api.rendering import to_json
+from nightdesk.api.requests import Request
+from nightdesk.api.routes import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A file of this function's folder, made at build time (local/openapi)."""
+    """A file of this folder, made at build time (local/openapi)."""
 
     file: str
     media_type: str

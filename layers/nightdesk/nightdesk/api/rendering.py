@@ -26,7 +26,7 @@ from nightdesk.services.task_fields import (
 )
 
 if TYPE_CHECKING:  # for the cold start
-    from api_answers import (
+    from nightdesk.api.answers import (
         CallbackView,
         DeliveryView,
         KeyView,

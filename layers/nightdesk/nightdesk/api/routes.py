@@ -1,15 +1,15 @@
 """Every route of the API: the router, the check of the key and the OpenAPI document are made of it.
 
-Whoever adds a route adds a row here, a method to `Api` (api_app), a line to docs/api.md, and runs
-`make openapi`; tests say what is missing.
+Whoever adds a route adds a row here, a method to `Api` (nightdesk.api.app), a line to docs/api.md,
+and runs `make openapi`; tests say what is missing.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import api_parameters as parameters
-from api_parameters import Parameter
-from api_requests import (
+from nightdesk.api import parameters
+from nightdesk.api.parameters import Parameter
+from nightdesk.api.requests import (
     BulkBody,
     CreateBody,
     EditBody,
@@ -18,7 +18,6 @@ from api_requests import (
     RotateBody,
     WorkspaceBody,
 )
-
 from nightdesk.domain.api_key import Operation
 
 TASKS = "/api/background-tasks"
@@ -39,8 +38,9 @@ class Route:
     summary: str
     #: What the key must be allowed to do; None = the route is open to everybody.
     operation: Operation | None
-    #: Status of each success, and the types of its body: names in api_answers, which is never
-    #: imported on Lambda, since only the type checker and the OpenAPI document need it. "" = text.
+    #: Status of each success, and the types of its body: names in nightdesk.api.answers, which is
+    #: never imported on Lambda, since only the type checker and the OpenAPI document need it.
+    #: "" = text.
     answers: Mapping[int, str]
     #: The body is one of these; none = there is no body.
     bodies: tuple[type, ...] = ()
