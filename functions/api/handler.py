@@ -1,8 +1,8 @@
 """The REST API.
 
 Trigger: API Gateway (HTTP API, payload format 2.0), every request below /api/. It authenticates the
-request's key itself. Failure: every error is an HTTP answer in one shape (nightdesk.api.errors); the
-function itself never fails on a request, and nothing retries one but its client.
+request's key itself. Failure: every error is an HTTP answer in one shape (nightdesk.api.errors);
+the function itself never fails on a request, and nothing retries one but its client.
 """
 
 import gc
