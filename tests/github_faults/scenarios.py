@@ -1,6 +1,7 @@
 """What Nightdesk does on GitHub, one scenario each."""
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from nightdesk.adapters.github.credentials.personal import PersonalWriteToken
@@ -10,6 +11,7 @@ from nightdesk.adapters.github.issues import GithubIssueReader
 from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.adapters.github.pulls import GithubPullReader
 from nightdesk.adapters.github.snapshots import GithubSnapshots
+from nightdesk.domain.errors import UnavailableError
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.task import Target, TaskStatus
 from nightdesk.services.poll_repositories import poll_repositories
@@ -23,6 +25,9 @@ from tests.poller.world import PollerWorld
 from tests.publisher.world import COMMENT_ROW, LABELS_ROW, TASK, PublisherWorld
 from tests.review.examples import finding
 from tests.review.world import REVIEW_ROW
+from tests.webhook.world import WebhookWorld
+from tests.webhook.world import issue as webhook_issue
+from tests.webhook.world import payload as webhook_payload
 
 NAME = REPO.removeprefix("/repos/")
 
@@ -97,6 +102,42 @@ class ReconcilePlay(_Polled):
         stage.github.control("POST", f"{REPO}/issues/{number}/comments", comment)
         stage.github.open_pull()
         stage.clock.advance(EVERY)
+
+
+class DrainPlay:
+    """The poller imports what a webhook had to leave; nothing is polled or delivered again."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.world = WebhookWorld()
+        self.world.clock = stage.clock
+        self.world.settings = replace(self.world.settings, repos="")
+        self.world.gate_reader.failures = [UnavailableError("GitHub: 500")]
+        self._number = stage.github.open_issue()
+        repository = stage.github.repository
+        found = repository.issues[self._number]
+        whole = webhook_payload("opened", issue=webhook_issue(self._number, id=found.id))
+        sent = whole | {"repository": {"id": repository.id, "full_name": NAME}}
+        assert self.world.deliver("issues", sent).status is HTTPStatus.ACCEPTED
+        stage.clock.advance(MINUTE)
+
+    def turn(self) -> None:
+        tokens, ports = FakeRepositoryTokens(self.stage.token), self.world.ports()
+        client, clock = self.stage.client, self.stage.clock
+        reader = GithubGateReader(client, tokens, ports.limits, clock=clock)
+        source = GithubEventSource(client, tokens, ports.limits)
+        ports = replace(ports, source=source, gate_reader=reader)
+        poll_repositories(ports, deadline=clock.now() + 4 * MINUTE)
+
+    def is_over(self) -> bool:
+        return not self.world.deferred.rows
+
+    def effects(self) -> int:
+        return len(self.world.tasks.tasks)
+
+    def reason(self) -> str:
+        found = self.world.decisions.of(NAME, self._number)
+        return "; ".join(o.result + o.detail for decision in found for o in decision.outcomes)
 
 
 # Reading --------------------------------------------------------------------------------------
@@ -335,6 +376,7 @@ class PullRequestPlay(_Published):
 SCENARIOS = (
     Scenario("poll", PollPlay),
     Scenario("reconcile", ReconcilePlay),
+    Scenario("deferred event", DrainPlay),
     reading("read issue", _read_issue),
     reading("snapshot", _snapshot),
     Scenario("comment", CommentPlay),

@@ -102,13 +102,15 @@ def test_the_first_sweep_starts_nothing_however_late_it_is(world: World) -> None
     assert world.made() == []
 
 
-def test_a_repository_can_be_read_and_nothing_be_published(world: World) -> None:
-    world.plan(replace(MORNINGS, repo="octo-org/widgets"))
+def test_a_repository_can_be_read_and_only_a_new_issue_be_proposed(world: World) -> None:
+    intents = (("comment", 1), ("issue", 2), ("labels", 1), ("pull_request", 1))
+    world.plan(replace(MORNINGS, repo="octo-org/widgets"), intents=intents, allowed_labels=("bug",))
     world.sweep_for(timedelta(minutes=5))
     (origin,) = world.tasks.origins.values()
     assert origin.target is not None
     assert (origin.target.repo, origin.target.kind) == ("octo-org/widgets", REPOSITORY)
-    assert origin.intents == ()
+    assert origin.intents == (("issue", 2),)
+    assert origin.allowed_labels == ("bug",)
 
 
 def test_after_an_outage_the_latest_missed_time_is_made_up_for(world: World) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from nightdesk.domain.intents.names import ISSUE
 from nightdesk.domain.schedule import next_due
 from nightdesk.domain.specialist import ScheduleTrigger, Specialist, SpecialistSet
 from nightdesk.domain.task import Target
 
-#: The kind of target that is a repository as a whole: it can be read, and nothing published to it.
+#: The kind of target that is a repository as a whole: it can be read,
+#: and only a new issue be proposed to it.
 REPOSITORY = "repository"
 
 # Ids of tasks are made in this name space; changing it would run what is due once more.
@@ -41,6 +43,12 @@ class Schedule:
         if not self.trigger.repo:
             return None
         return Target(repo=self.trigger.repo, repo_id=0, number=0, kind=REPOSITORY)
+
+    @property
+    def intents(self) -> tuple[tuple[str, int], ...]:
+        """What its tasks may propose: new issues alone, for there is none to write to."""
+        allowed = self.specialist.intents if self.trigger.repo else ()
+        return tuple((name, most) for name, most in allowed if name == ISSUE)
 
     def task_id(self, due: datetime) -> str:
         """The id of the one task of this due time, whoever finds it, and how often."""

@@ -119,12 +119,14 @@ def _task(schedule: Schedule, due: datetime, ports: SchedulerPorts) -> Task:
 
 
 def _origin(schedule: Schedule, due: datetime, task: Task, ports: SchedulerPorts) -> Origin:
-    """There is no issue that a result could be published to, so there are no intents."""
+    """There is no issue that the result could be published to: it is the task's output."""
     return Origin(
         task_id=task.id,
         prompt=schedule_prompt(schedule, due),
         created_at=task.created_at,
         limits=schedule.specialist.limits,
+        intents=schedule.intents,
+        allowed_labels=schedule.specialist.allowed_labels,
         approvals=schedule.specialist.approvals,
         delimiter=ports.dice.token(),
         target=schedule.target,

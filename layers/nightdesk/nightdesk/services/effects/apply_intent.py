@@ -56,6 +56,8 @@ def _effect_of(row: OutboxRow, origin: Origin) -> Callable[[Work, PublisherPorts
         raise PermanentError(f"there is no intent {intent!r}")
     if number > origin.allows(intent):
         raise PermanentError(f"the specialist may propose {origin.allows(intent)} x {intent}")
+    if intent != ISSUE and origin.target is not None and not origin.target.number:
+        raise PermanentError(f"the task is about no issue that {intent!r} could go to")
     return _EFFECTS[intent]
 
 
