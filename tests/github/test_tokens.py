@@ -1,11 +1,19 @@
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
 
 from nightdesk.adapters.tokens import BrokeredTokens
-from nightdesk.domain.errors import ErrorCode, ForbiddenError, PermanentError, UnavailableError
+from nightdesk.domain.errors import (
+    ErrorCode,
+    ForbiddenError,
+    PermanentError,
+    TryLaterError,
+    UnavailableError,
+)
+from nightdesk.domain.github_ports import fingerprint_of
 from nightdesk.domain.task import TaskStatus
-from nightdesk.services.answer_token import TokenBrokerPorts, answer_token
+from nightdesk.services.answer_token import TokenBrokerPorts, answer_executor, answer_token
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.functions import FakeFunctions
 from tests.fakes.secrets import FakeRepositoryTokens
@@ -133,4 +141,94 @@ def test_an_unknown_task_or_one_without_a_repository_gets_none(
     world.tasks.tasks.clear()
     with pytest.raises(ForbiddenError):
         ask(world, tokens)
+    assert tokens.asked == []
+
+
+# A token that GitHub has refused --------------------------------------------------------------
+
+
+def test_a_refused_token_is_asked_for_anew_once_and_by_its_fingerprint(clock: FakeClock) -> None:
+    functions = FakeFunctions()
+    functions.answers["broker"] = {"token": "old", "repo": "o/r"}
+    tokens = brokered(functions, clock)
+    tokens.token_for("t-1")
+    functions.answers["broker"] = {"token": "new", "repo": "o/r"}
+
+    assert [tokens.renewed("old") for _ in range(3)] == ["new", "new", "new"]
+    assert tokens.token_for("t-1").token == "new"
+    asked = {"taskId": "t-1", "refused": fingerprint_of("old")}
+    assert functions.invoked[1:] == [("broker", asked)]
+    assert tokens.renewed("of another task") == ""
+
+
+def test_a_broker_that_has_no_other_token_is_asked_once(clock: FakeClock) -> None:
+    functions = FakeFunctions()
+    functions.answers["broker"] = {"token": "old", "repo": "o/r"}
+    tokens = brokered(functions, clock)
+    assert tokens.renewed("old") == ""
+    tokens.token_for("t-1")
+    assert [tokens.renewed("old") for _ in range(3)] == ["", "", ""]
+    assert len(functions.invoked) == 2
+    tokens.token_for("t-2")
+    assert tokens.renewed("old") == ""
+
+
+def test_a_wait_that_github_asks_the_broker_for_reaches_the_executor(clock: FakeClock) -> None:
+    functions = FakeFunctions()
+    functions.answers["broker"] = {"error": "GitHub: slow down", "retryAfter": 90.0}
+    with pytest.raises(TryLaterError, match="slow down") as raised:
+        brokered(functions, clock).token_for("t-1")
+    assert raised.value.retry_after == timedelta(seconds=90)
+
+
+@dataclass
+class Renewing(FakeRepositoryTokens):
+    """Makes another token for the one that it has, and counts."""
+
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__("first")
+
+    def renewed(self, token: str) -> str:
+        assert token == self.token
+        self.made += 1
+        self.token = f"number {self.made}"
+        return self.token
+
+
+def test_the_broker_makes_at_most_one_new_token_for_each_that_was_refused() -> None:
+    tokens = Renewing()
+    world = running(TaskStatus.RUNNING)
+    ports = TokenBrokerPorts(tasks=world.tasks, tokens=tokens, renewed=tokens.renewed)
+    request = {"taskId": TASK, "refused": fingerprint_of("first")}
+
+    answers = [answer_executor(request, ports)["token"] for _ in range(3)]
+
+    assert answers == ["number 1"] * 3
+    assert tokens.made == 1
+    made_up = {"taskId": TASK, "refused": fingerprint_of("some other")}
+    assert answer_executor(made_up, ports)["token"] == "number 1"
+    assert tokens.made == 1
+
+
+def test_without_an_app_a_refused_token_is_answered_again(tokens: FakeRepositoryTokens) -> None:
+    ports = TokenBrokerPorts(tasks=running(TaskStatus.RUNNING).tasks, tokens=tokens)
+    request = {"taskId": TASK, "refused": fingerprint_of("secret")}
+    assert answer_executor(request, ports)["token"] == "secret"
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        pytest.param({}, "taskId is required", id="no task"),
+        pytest.param({"taskId": 7}, "taskId is required", id="a number"),
+        pytest.param({"taskId": TASK, "refused": 7}, "refused must be", id="no fingerprint"),
+    ],
+)
+def test_a_request_that_is_none_is_refused(
+    request_: dict[str, object], says: str, tokens: FakeRepositoryTokens
+) -> None:
+    ports = TokenBrokerPorts(tasks=running(TaskStatus.RUNNING).tasks, tokens=tokens)
+    assert says in answer_executor(request_, ports)["error"]
     assert tokens.asked == []

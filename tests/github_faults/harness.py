@@ -104,17 +104,23 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`begin` prepares all that comes before the first call that is to go wrong."""
+    """`begin` prepares all that comes before the first call that is to go wrong.
+
+    `asks_why`: after a 422 one thing is read once more, to say what is missing.
+    """
 
     name: str
     begin: Callable[[Stage], Play]
+    asks_why: bool = False
 
 
-def reading(name: str, make: Callable[[Stage], Callable[[], object]]) -> Scenario:
+def reading(
+    name: str, make: Callable[[Stage], Callable[[], object]], *, asks_why: bool = False
+) -> Scenario:
     """A scenario of one read. It is repeated as the engine repeats it: after the wait that the
     error asks for, and never after a permanent error.
     """
-    return Scenario(name, lambda stage: _Reading(stage.clock, make(stage)))
+    return Scenario(name, lambda stage: _Reading(stage.clock, make(stage)), asks_why)
 
 
 @dataclass
@@ -241,7 +247,7 @@ def run(stage: Stage, scenario: Scenario, fault: Fault | None = None, call: int 
     return done
 
 
-def assert_borne(clean: Run, disturbed: Run, fault: Fault) -> None:
+def assert_borne(scenario: Scenario, clean: Run, disturbed: Run, fault: Fault) -> None:
     """Hold a run with a fault against the run without."""
     hit = next((entry for entry in disturbed.requests if entry.fault), None)
     assert hit is not None, "the fault hit no call"
@@ -251,7 +257,7 @@ def assert_borne(clean: Run, disturbed: Run, fault: Fault) -> None:
         if entry.number > hit.number and entry.at < fault.until(hit.at)
     ]
     assert not early, f"sent before the wait was over: {early}"
-    most = max(map(_repeated, clean.turns))
+    most = max(map(_repeated, clean.turns)) + (scenario.asks_why and fault.name == "422")
     assert max(map(_repeated, disturbed.turns)) <= most, "a call was repeated within a turn"
     effects, reason = disturbed.play.effects(), disturbed.play.reason()
     assert disturbed.play.is_over(), f"never came to an end: {reason}"

@@ -12,9 +12,11 @@ from nightdesk.adapters.github.publishing import GithubPublishing
 from nightdesk.adapters.github.pulls import GithubPullReader
 from nightdesk.adapters.github.snapshots import GithubSnapshots
 from nightdesk.domain.errors import UnavailableError
+from nightdesk.domain.github_ports import Account
 from nightdesk.domain.outbox import OutboxState
 from nightdesk.domain.task import Target, TaskStatus
 from nightdesk.services.poll_repositories import poll_repositories
+from nightdesk.services.polling.limits import SharedLimits
 from nightdesk.services.publish_intents import publish_row
 from nightdesk.services.publisher_ports import PublisherPorts
 from nightdesk.services.reconcile import EVERY
@@ -198,6 +200,35 @@ def _read_history(stage: Stage) -> Any:
     return lambda: reader.history("t", target, path="src/app.py", limit=5)
 
 
+def _gate_reader(stage: Stage) -> GithubGateReader:
+    tokens = FakeRepositoryTokens(stage.token)
+    return GithubGateReader(stage.client, tokens, SharedLimits(stage.clock), clock=stage.clock)
+
+
+def _read_changed_paths(stage: Stage) -> Any:
+    target, reader = _pull_target(stage), _gate_reader(stage)
+    return lambda: reader.changed_paths(NAME, target.number)
+
+
+def _read_permission(stage: Stage) -> Any:
+    reader = _gate_reader(stage)
+    ann = Account(id=stage.github.server.state.user("ann").id, login="ann")
+    return lambda: reader.permission(NAME, ann)
+
+
+def _read_changes(stage: Stage) -> Any:
+    """The list of issues has not changed, so that a comment's issue is read by itself."""
+    number, since = stage.github.open_issue(), stage.clock.now() - MINUTE
+    stage.github.control(
+        "POST", f"{REPO}/issues/{number}/comments", {"author": "bob", "body": "+1"}
+    )
+    tokens = FakeRepositoryTokens(stage.token)
+    source = GithubEventSource(stage.client, tokens, SharedLimits(stage.clock))
+    repo = source.repository(NAME)
+    etags = (source.changes(repo, since, etags=()).etags[0], "", "")
+    return lambda: source.changes(repo, since, etags=etags)
+
+
 # Writing --------------------------------------------------------------------------------------
 
 
@@ -219,16 +250,17 @@ class _Published:
         self.world.clock = stage.clock
         self.world.origin(target=target, created_at=stage.clock.now())
         self.world.intends(self.payload, row=self.row)
-        publishing = GithubPublishing(
-            stage.client, PersonalWriteToken(stage.client, read=lambda: stage.token)
-        )
         self.ports = PublisherPorts(
             outbox=self.world.outbox,
             tasks=self.world.tasks,
-            github=publishing,
+            github=self.publishing(stage),
             tracked=self.world.tracked,
             clock=stage.clock,
         )
+
+    def publishing(self, stage: Stage) -> GithubPublishing:
+        tokens = PersonalWriteToken(stage.client, read=lambda: stage.token)
+        return GithubPublishing(stage.client, tokens)
 
     def turn(self) -> None:
         publish_row(TASK, self.row, self.ports)
@@ -355,14 +387,17 @@ class IssuePlay(_Published):
 
 
 class PullRequestPlay(_Published):
-    """A change of a file of the default branch becomes a branch and a draft pull request."""
+    """A new and a changed file of the default branch become a branch and a draft pull request."""
 
     row = "github#0001#pull_request#1"
 
     def __init__(self, stage: Stage) -> None:
         head = stage.github.repository.ref("refs/heads/main")
-        change = {"path": "docs/notes.md", "new": "A note.\n"}
-        self.payload = {"title": "Note", "body": "Why.", "changes": [change], "base": head}
+        changes = [
+            {"path": "docs/notes.md", "new": "A note.\n"},
+            {"path": "README.md", "old": "# Widgets", "new": "# Our widgets"},
+        ]
+        self.payload = {"title": "Note", "body": "Why.", "changes": changes, "base": head}
         super().__init__(stage)
         self.world.origin(intents=(("pull_request", 1),))
 
@@ -379,6 +414,9 @@ SCENARIOS = (
     Scenario("deferred event", DrainPlay),
     reading("read issue", _read_issue),
     reading("snapshot", _snapshot),
+    reading("changed files", _read_changed_paths),
+    reading("permission", _read_permission),
+    reading("changes", _read_changes),
     Scenario("comment", CommentPlay),
     Scenario("labels", LabelsPlay),
     reading("diff", _read_diff),

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.github_faults.app_scenarios import APP_SCENARIOS
 from tests.github_faults.harness import FAULTS, Fault, Run, Scenario, Stage, assert_borne, run
 from tests.github_faults.scenarios import SCENARIOS
 from tests.github_simulator.conftest import NOON, Github
+
+ALL = (*SCENARIOS, *APP_SCENARIOS)
 
 
 def name_of(item: Scenario | Fault) -> str:
@@ -29,7 +32,7 @@ def undisturbed(github: Github, scenario: Scenario) -> Run:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
+@pytest.mark.parametrize("scenario", ALL, ids=name_of)
 def test_each_call_may_go_wrong(
     github: Github, repository_path: Path, scenario: Scenario, fault: Fault
 ) -> None:
@@ -38,6 +41,6 @@ def test_each_call_may_go_wrong(
         stage = Stage(fresh(github, repository_path), timeouts=fault.timeouts)
         disturbed = run(stage, scenario, fault, call)
         try:
-            assert_borne(clean, disturbed, fault)
+            assert_borne(scenario, clean, disturbed, fault)
         except AssertionError as error:
             raise AssertionError(f"at call {call}, {entry.method} {entry.path}: {error}") from error

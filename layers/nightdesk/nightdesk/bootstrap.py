@@ -106,6 +106,7 @@ def a2a() -> "A2aApp":
 
 @cache
 def executor() -> "ExecutorPorts":
+    from nightdesk.adapters.github.client import GithubClient
     from nightdesk.adapters.github.issues import GithubIssueReader
     from nightdesk.adapters.github.pulls import GithubPullReader
     from nightdesk.adapters.github.snapshots import GithubSnapshots
@@ -115,8 +116,8 @@ def executor() -> "ExecutorPorts":
     from nightdesk.services.engine_ports import ExecutorPorts
 
     known, clock = settings(), SystemClock()
-    client = _github_client(clock)
     tokens = BrokeredTokens(known.need("token_broker_function"), clock=clock)
+    client = GithubClient(api_url=known.github_api_url, clock=clock, renewed=tokens.renewed)
     return ExecutorPorts(
         tasks=_task_store(),
         wake_ups=SqsWakeUps(known.need("wake_up_queue_url")),
@@ -323,7 +324,12 @@ def notifier() -> "NotifierPorts":
 def token_broker() -> "TokenBrokerPorts":
     from nightdesk.services.answer_token import TokenBrokerPorts
 
-    return TokenBrokerPorts(tasks=_task_store(), tokens=_read_tokens(SystemClock()))
+    app = _app_tokens()
+    return TokenBrokerPorts(
+        tasks=_task_store(),
+        tokens=_read_tokens(SystemClock()),
+        renewed=app.renewed if app else None,
+    )
 
 
 # Parts ----------------------------------------------------------------------------------------

@@ -326,7 +326,12 @@ class RepositoryToken:
         """The credential's name or, for want of one, a fingerprint of the token."""
         if self.credential:
             return self.credential
-        return sha256(self.token.encode()).hexdigest()[:12] if self.token else "anonymous"
+        return fingerprint_of(self.token)[:12] if self.token else "anonymous"
+
+
+def fingerprint_of(token: str) -> str:
+    """What names a token to who has it, and tells others nothing of it."""
+    return sha256(token.encode()).hexdigest()
 
 
 #: What a token may do: {"issues": "write", "contents": "read"}, in GitHub's words.
