@@ -32,7 +32,7 @@ from nightdesk.domain.task import (
     Task,
     TaskStatus,
 )
-from nightdesk.domain.tracking import TrackedComments
+from nightdesk.domain.tracked_comment import TrackedComments
 from nightdesk.services import run_session
 from nightdesk.services.answer_wake_up import answer_wake_up
 from nightdesk.services.api_ports import ApiPorts, ApiSettings

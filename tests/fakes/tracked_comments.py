@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from nightdesk.domain.errors import ConditionFailedError
-from nightdesk.domain.tracking import TrackedComment
+from nightdesk.domain.tracked_comment import TrackedComment
 
 
 class FakeTrackedComments:

@@ -7,7 +7,7 @@ import pytest
 
 from nightdesk.adapters.dynamodb.tracked_comments import DynamoTrackedComments
 from nightdesk.domain.errors import ConditionFailedError
-from nightdesk.domain.tracking import COMMENT_LEASE, Shown, TrackedComment, TrackedComments
+from nightdesk.domain.tracked_comment import COMMENT_LEASE, Shown, TrackedComment, TrackedComments
 from tests.fakes.clock import NOON
 from tests.fakes.tracked_comments import FakeTrackedComments
 

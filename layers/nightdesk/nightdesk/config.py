@@ -23,7 +23,8 @@ class SettingError(Exception):
     """A setting is missing or wrong: says its name, its value and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Never compared nor shown, and with so many fields those methods would cost every cold start.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Settings:
     """Every setting that some function reads; template.yaml says which one gets which."""
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from nightdesk.domain.issue_text import IssueText
 from nightdesk.domain.model import Usage
 from nightdesk.domain.outbox import OutboxRow
 from nightdesk.domain.session import Entry
@@ -22,7 +21,10 @@ from nightdesk.domain.task import (
     TaskError,
     TaskStatus,
 )
-from nightdesk.domain.workspace_files import Snapshot
+
+if TYPE_CHECKING:  # for the cold start
+    from nightdesk.domain.issue_text import IssueText
+    from nightdesk.domain.workspace_files import Snapshot
 
 
 class Clock(Protocol):
@@ -488,7 +490,7 @@ class WakeUps(Protocol):
 class Snapshots(Protocol):
     """Gives a session the files of its task's repository."""
 
-    def open(self, task_id: str, target: Target) -> AbstractContextManager[Snapshot]:
+    def open(self, task_id: str, target: Target) -> "AbstractContextManager[Snapshot]":
         """Raises PermanentError(REPOSITORY_UNREACHABLE) or TransientError."""
         ...
 
@@ -496,7 +498,7 @@ class Snapshots(Protocol):
 class IssueReader(Protocol):
     """Reads the issue or pull request that a task is about."""
 
-    def read(self, task_id: str, target: Target) -> IssueText:
+    def read(self, task_id: str, target: Target) -> "IssueText":
         """Raises PermanentError(REPOSITORY_UNREACHABLE) or TransientError."""
         ...
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nightdesk.domain.ports import Clock, OutboxStore, TaskStore
 from nightdesk.domain.publishing_ports import Publishing
-from nightdesk.domain.tracking import TrackedComments
+from nightdesk.domain.tracked_comment import TrackedComments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pynamodb.expressions.update import Action
 from nightdesk.adapters.dynamodb.tables import TrackedCommentItem, instant
 from nightdesk.adapters.dynamodb.transactions import ConditionFailed, patiently
 from nightdesk.domain.errors import ConditionFailedError
-from nightdesk.domain.tracking import Shown, TrackedComment
+from nightdesk.domain.tracked_comment import Shown, TrackedComment
 
 _ROW = "comment"
 

@@ -17,7 +17,7 @@ from nightdesk.domain.errors import (
 )
 from nightdesk.domain.sanitiser import Kind, Policy, sanitise
 from nightdesk.domain.task import Task, TaskStatus
-from nightdesk.domain.tracking import COMMENT_LEASE, TrackedComment
+from nightdesk.domain.tracked_comment import COMMENT_LEASE, TrackedComment
 from nightdesk.services.effects.work import Work
 from nightdesk.services.publisher_ports import PublisherPorts
 

@@ -20,13 +20,8 @@ from nightdesk.domain.intents.names import COMMENT
 from nightdesk.domain.outbox import github_row
 from nightdesk.domain.publication import comment_body, is_of_thread, thread_marker
 from nightdesk.domain.task import Task, TaskStatus
-from nightdesk.domain.tracking import (
-    COMMENT_LEASE,
-    Shown,
-    TrackedComment,
-    is_status_row,
-    status_text,
-)
+from nightdesk.domain.tracked_comment import COMMENT_LEASE, Shown, TrackedComment, status_text
+from nightdesk.domain.tracking import is_status_row
 from nightdesk.services.effects.work import CLOCK_DIFFERENCE, Work
 from nightdesk.services.publisher_ports import PublisherPorts
 
