@@ -33,9 +33,12 @@ UNASKED = {"/installation$", "/access_tokens$"}
 
 #: Whose tokens: two personal ones, an App's of some 520 characters, an App's of 40.
 CREDENTIALS = ("tokens", "app", "app with short tokens")
+slow = pytest.mark.prove
 
 
-@pytest.fixture(params=CREDENTIALS)
+@pytest.fixture(
+    params=[CREDENTIALS[0], *(pytest.param(kind, marks=slow) for kind in CREDENTIALS[1:])]
+)
 def credentials(request: pytest.FixtureRequest) -> str:
     assert isinstance(request.param, str)
     return request.param
@@ -112,8 +115,8 @@ def test_a_whole_run_with_a_hostile_model_lets_nothing_out(desk: Nightdesk) -> N
     assert desk.leaks() == {}
 
 
-@pytest.mark.parametrize("status", [401, 500])
-@pytest.mark.parametrize("credentials", CREDENTIALS[:2], indirect=True)
+@pytest.mark.parametrize("status", [401, pytest.param(500, marks=slow)])
+@pytest.mark.parametrize("credentials", [pytest.param("tokens", marks=slow), "app"], indirect=True)
 def test_a_github_that_repeats_the_credential_changes_nothing(desk: Nightdesk, status: int) -> None:
     desk.poll()
     desk.model.is_lazy = True
@@ -132,7 +135,7 @@ def test_a_github_that_repeats_the_credential_changes_nothing(desk: Nightdesk, s
     assert set(PATHS) - {path for path in PATHS if desk.echo.told[path]} <= UNASKED
 
 
-@pytest.mark.parametrize("status", [401, 400, 429, 500])
+@pytest.mark.parametrize("status", [401, *(pytest.param(n, marks=slow) for n in (400, 429, 500))])
 @pytest.mark.parametrize("credentials", ["tokens"], indirect=True)
 def test_a_model_that_repeats_its_key_changes_nothing(desk: Nightdesk, status: int) -> None:
     desk.poll()
@@ -145,7 +148,7 @@ def test_a_model_that_repeats_its_key_changes_nothing(desk: Nightdesk, status: i
     assert desk.leaks() == {}
 
 
-@pytest.mark.parametrize("credentials", CREDENTIALS[:2], indirect=True)
+@pytest.mark.parametrize("credentials", ["tokens", pytest.param("app", marks=slow)], indirect=True)
 def test_functions_that_fail_tell_nothing(desk: Nightdesk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.poll()
     desk.model.is_lazy = True

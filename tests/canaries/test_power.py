@@ -14,6 +14,7 @@ from nightdesk.config import Settings
 from nightdesk.services import poll_repositories
 from tests.aws import REGION
 from tests.canaries.forms import forms
+from tests.canaries.receivers import OF_TASK
 from tests.canaries.sources import PARAMETERS
 from tests.canaries.test_canaries import HOOK
 from tests.canaries.world import NAME, SINKS, WORKSPACE, Nightdesk, deployed
@@ -94,6 +95,19 @@ def in_an_answer(desk: Nightdesk, text: str) -> None:
     desk.api("GET", "/api/background-tasks", workspaceId=WORKSPACE)
 
 
+def in_a_callback(desk: Nightdesk, text: str) -> None:
+    session = requests.Session()
+    session.trust_env = False
+    session.post(desk.receivers.callback(OF_TASK)["url"], json={"body": text}, timeout=5)
+
+
+def in_a_header_of_a_callback(desk: Nightdesk, text: str) -> None:
+    session = requests.Session()
+    session.trust_env = False
+    url = desk.receivers.callback(OF_TASK)["url"]
+    session.post(url, data="{}", headers={"Authorization": f"Bearer {text}"}, timeout=5)
+
+
 class Unreadable(dict[str, object]):
     """An event at which every handler fails, and which says why."""
 
@@ -113,6 +127,7 @@ LEAKS: dict[str, list[Leak]] = {
     "exceptions": [in_an_exception],
     "github": [in_what_github_gets, in_a_header_for_github],
     "answers": [in_an_answer],
+    "callbacks": [in_a_callback, in_a_header_of_a_callback],
 }
 
 

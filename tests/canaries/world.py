@@ -38,6 +38,7 @@ from tests.api.caller import event_of
 from tests.aws import REGION, TEMPLATE
 from tests.canaries.forms import Canaries
 from tests.canaries.hostile import EchoingGithub, HostileModel
+from tests.canaries.receivers import AGREED, Receivers
 from tests.canaries.sources import APP_PUBLIC_KEY, ENVIRONMENT, PARAMETERS, plant_files
 from tests.github.test_handlers import forget_wiring
 from tests.github_openapi.gate import ConformanceGate
@@ -57,7 +58,17 @@ WORKSPACE = "default"
 #: Name of the function as others invoke it, and its folder.
 FUNCTIONS = ("token_broker", "publisher", "notifier", "sweeper", "github_poller")
 #: Everything that comes out. A new way out is a name here and a line in `Nightdesk.everything`.
-SINKS = ("prompts", "rows", "messages", "logs", "output", "exceptions", "github", "answers")
+SINKS = (
+    "prompts",
+    "rows",
+    "messages",
+    "logs",
+    "output",
+    "exceptions",
+    "github",
+    "answers",
+    "callbacks",
+)
 
 
 class Ear(logging.Handler):
@@ -85,6 +96,7 @@ class Nightdesk:
     queue_url: str
     capture: pytest.CaptureFixture[str]
     api_key: str
+    receivers: Receivers
     ear: Ear = field(default_factory=Ear)
     out: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in SINKS})
     #: Names of functions that cannot be invoked now.
@@ -192,6 +204,13 @@ class Nightdesk:
         made = event_of(method, path, query=query, headers=sent, body=content)
         return self.invoke("api", made)
 
+    def a2a(self, method: str, params: dict[str, Any]) -> Any:
+        """The result of a call over JSON-RPC."""
+        made = event("a2a-send")
+        made["headers"]["authorization"] = f"Bearer {self.api_key}"
+        made["body"] = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        return json.loads(self.invoke("a2a", made)["body"])["result"]
+
     # What came out ----------------------------------------------------------------------------
 
     def everything(self) -> dict[str, list[str]]:
@@ -204,6 +223,7 @@ class Nightdesk:
             "rows": list(self._rows()),
             "logs": self.ear.heard,
             "github": self.echo.sent,
+            "callbacks": self.receivers.got,
         }
 
     def _rows(self) -> Iterator[str]:
@@ -212,7 +232,7 @@ class Nightdesk:
         for table in dynamodb.list_tables()["TableNames"]:
             for page in dynamodb.get_paginator("scan").paginate(TableName=table):
                 for item in page["Items"]:
-                    yield f"{table} {_readable(item)}"
+                    yield f"{table} {_without_agreed(str(_readable(item)))}"
 
     def leaks(self) -> dict[str, set[str]]:
         """By sink: the canaries in it. Tokens of the App that were made meanwhile count too."""
@@ -226,6 +246,15 @@ class Nightdesk:
             for sink, texts in self.everything().items()
         }
         return {sink: names for sink, names in found.items() if names}
+
+
+def _without_agreed(row: str) -> str:
+    """What was agreed with a receiver is kept in the row of its configuration, and nowhere else."""
+    for path, secrets in AGREED.items():
+        if "push#" in row and path in row:
+            for secret in secrets:
+                row = row.replace(secret, "")
+    return row
 
 
 def _readable(value: Any) -> Any:
@@ -263,13 +292,20 @@ def deployed(
         gates.append(ConformanceGate(echo.around(app)))
         return gates[0]
 
+    for path, agreed in AGREED.items():
+        for secret in agreed:
+            canaries.add(f"agreed with {path}", secret)
     clock = ManualClock(SystemClock().now())
-    with HostileModel(home, _model_key()) as model, running_simulator(around=around) as server:
+    with (
+        HostileModel(home, _model_key()) as model,
+        running_simulator(around=around) as server,
+        Receivers() as receivers,
+    ):
         github = Github(server, server.state.add_repository(NAME, repository), clock, gates[0])
         _settings(monkeypatch, server.url, model.url)
         _give_credentials(credentials, github, monkeypatch)
         key = _make_key(canaries)
-        desk = Nightdesk(github, echo, model, canaries, queue_url, capture, key)
+        desk = Nightdesk(github, echo, model, canaries, queue_url, capture, key, receivers)
         _route(desk, monkeypatch)
         forget_wiring()
         with _overheard(desk):
@@ -314,6 +350,9 @@ def _settings(monkeypatch: pytest.MonkeyPatch, github_url: str, model_url: str) 
         "OPENAI_BASE_URL": model_url,
         "NIGHTDESK_MODEL_SMART": "hostile",
         "POWERTOOLS_LOG_LEVEL": "DEBUG",
+        # Its one effect: callbacks may go to this machine.
+        "NIGHTDESK_PROFILE": "local",
+        "A2A_DEFAULT_AGENT": "issue-enricher",
         "TOKEN_BROKER_FUNCTION": "token_broker",
         "PUBLISHER_FUNCTION": "publisher",
         "NOTIFIER_FUNCTION": "notifier",
