@@ -39,6 +39,7 @@ def in_a_prompt(desk: Nightdesk, text: str) -> None:
     desk.model.is_lazy = True
     number = desk.open_issue(body=f"words {text}")
     desk.webhook(number, HOOK)
+    desk.poll()  # decides, should the webhook have had no time to
     desk.work()
 
 
@@ -173,6 +174,7 @@ def test_a_token_that_the_app_made_is_a_canary_too(
         desk.model.is_lazy = True
         desk.poll()
         desk.webhook(desk.open_issue(), HOOK)
+        desk.poll()
         desk.work()
         desk.publish()
         assert desk.leaks() == {}
