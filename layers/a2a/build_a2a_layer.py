@@ -57,7 +57,7 @@ def build(machines: tuple[str, ...], target: Path, uv: str, cache: Path | None) 
     if cache is None:
         install(machines, target, uv)
         prune(target)
-        shared.compile_tree(target)
+        shared.compile_tree(target, target)
         return
     recipe = LOCK.read_bytes() + Path(__file__).read_bytes()
     recipe += repr((machines, sys.version_info)).encode()

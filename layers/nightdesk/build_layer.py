@@ -90,21 +90,23 @@ def prune(packages: Path) -> None:
     endpoints.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
-def compile_tree(packages: Path) -> None:
+def compile_tree(folder: Path, packages: Path) -> None:
     """Write bytecode that stays valid when zipping and extracting changes the files' times.
+
+    `packages` is what becomes MOUNTED_AT: tracebacks name the files as they lie on Lambda.
 
     Raises:
         SystemExit: a module of ours does not compile.
     """
     compiled = compileall.compile_dir(
-        packages,
+        folder,
         quiet=2,
         workers=2,
         stripdir=str(packages),
         prependdir=MOUNTED_AT,
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )
-    if not compiled and not compileall.compile_dir(packages / "nightdesk", quiet=1):
+    if folder.name == "nightdesk" and not compiled and not compileall.compile_dir(folder, quiet=1):
         sys.exit("the nightdesk package does not compile")
 
 
@@ -113,7 +115,7 @@ def dependencies(machines: tuple[str, ...], target: Path, uv: str, cache: Path |
     if cache is None:
         install(machines, target, uv)
         prune(target)
-        compile_tree(target)
+        compile_tree(target, target)
         return
     recipe = b"|".join(
         (
@@ -160,7 +162,7 @@ def main() -> None:
         packages / "nightdesk",
         ignore=shutil.ignore_patterns("__pycache__", "*.pyc"),
     )
-    compile_tree(packages / "nightdesk")
+    compile_tree(packages / "nightdesk", packages)
 
 
 if __name__ == "__main__":

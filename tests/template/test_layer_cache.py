@@ -1,6 +1,7 @@
 """Built dependencies are kept in a folder that several builds may use at once."""
 
 import importlib.util
+import marshal
 from pathlib import Path
 from types import ModuleType
 
@@ -65,3 +66,17 @@ def test_a_build_that_fails_leaves_nothing_in_the_cache(
         build_layer.copy_of(kept, tmp_path / "target", make=fails)
 
     assert list(kept.parent.iterdir()) == []
+
+
+def test_tracebacks_name_files_as_they_lie_on_lambda(
+    build_layer: ModuleType, tmp_path: Path
+) -> None:
+    module = tmp_path / "python" / "nightdesk" / "domain" / "task.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("STATES = 6\n")
+
+    build_layer.compile_tree(tmp_path / "python" / "nightdesk", tmp_path / "python")
+
+    (compiled,) = module.parent.glob("__pycache__/*.pyc")
+    code = marshal.loads(compiled.read_bytes()[16:])
+    assert code.co_filename == "/opt/python/nightdesk/domain/task.py"
