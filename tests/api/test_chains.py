@@ -353,7 +353,7 @@ def test_a_group_belongs_to_its_workspace_and_is_shown_without_it(api: Caller) -
     task = api.create(concurrencyGroup="release #7").task
 
     assert task["concurrencyGroup"] == "release #7"
-    assert stored(api, task["id"]).group == f"{WORKSPACE}#release #7"
+    assert stored(api, task["id"]).group == f"{WORKSPACE}#caller():release #7"
     assert not stored(api, task["id"]).supersedes
 
 
@@ -428,7 +428,23 @@ def test_a_specialists_group_holds_for_the_api_only_where_it_needs_no_issue(
 
     assert task.group == (expected and f"{WORKSPACE}#{expected}")
     assert task.supersedes == (expected is not None)
-    assert (named.group, named.supersedes) == (f"{WORKSPACE}#mine", False)
+    assert (named.group, named.supersedes) == (f"{WORKSPACE}#caller():mine", False)
+
+
+def test_a_callers_group_is_never_that_of_a_file_or_of_a_narrower_key(api: Caller) -> None:
+    concurrency = Concurrency(group=ConcurrencyGroup.SPECIALIST, on_conflict=OnConflict.QUEUE)
+    api.specialists.add(replace(specialist("lonely"), concurrency=concurrency))
+    of_the_file = stored(api, first(api, agentId="lonely")).group
+
+    group = "specialist:lonely"
+    body = {"prompt": "x", "workspaceId": WORKSPACE, "agentId": "lonely", "concurrencyGroup": group}
+    narrow = api.make_key(agents=("lonely",))
+    named = api.call("POST", TASKS, body).task
+    narrowly = api.call("POST", TASKS, body, key=narrow).task
+
+    assert named["concurrencyGroup"] == narrowly["concurrencyGroup"] == group
+    stored_groups = {stored(api, task["id"]).group for task in (named, narrowly)}
+    assert len(stored_groups | {of_the_file}) == 3
 
 
 # What every new task has ----------------------------------------------------------------------

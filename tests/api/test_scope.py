@@ -167,6 +167,16 @@ def test_a_key_for_one_specialist_cannot_hand_its_task_to_another(api: Caller) -
     assert answer.status == 403
 
 
+def test_a_key_for_one_specialist_changes_nothing_of_the_whole_workspace(api: Caller) -> None:
+    narrow = api.make_key(agents=("developer",), operations=(Operation.ADMIN,))
+    path = f"/api/workspaces/{WORKSPACE}"
+
+    for change in ({"paused": True}, {"callback": {"url": "https://mine.example/x"}}):
+        assert api.call("PATCH", path, change, key=narrow).status == 403
+    assert api.call("POST", f"{path}/callback-secret", {}, key=narrow).status == 403
+    assert not api.tasks.workspace_settings(WORKSPACE).paused
+
+
 def test_a_key_for_one_specialist_deletes_no_others_in_bulk(api: Caller) -> None:
     api.create(agentId="developer")
     kept = api.create(agentId="issue-enricher").task["id"]

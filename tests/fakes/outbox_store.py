@@ -39,10 +39,13 @@ class FakeOutboxStore:
             )
         )
 
-    def failed(self, row: OutboxRow, *, error: str, next_try: datetime | None) -> None:
+    def failed(
+        self, row: OutboxRow, *, error: str, next_try: datetime | None, waits: bool = False
+    ) -> None:
         state = OutboxState.DEAD if next_try is None else OutboxState.PENDING
         found = self._as_read(row)
-        self._store(replace(found, state=state, last_error=error[:300], due_at=next_try))
+        found = replace(found, state=state, last_error=error[:300], due_at=next_try)
+        self._store(replace(found, waits=row.waits + waits))
 
     def due(self, *, now: datetime, limit: int) -> list[OutboxRow]:
         found = [row for row in self.rows.values() if row.due_at is not None and row.due_at <= now]

@@ -48,8 +48,8 @@ class Scene:
         self.world = ReviewWorld()
         self.world.origin(target=self.target, created_at=NOON)
 
-    def found(self, *findings: dict[str, Any]) -> None:
-        self.world.found(*(one | {"head": self.target.head_sha} for one in findings))
+    def found(self, *findings: dict[str, Any], row: str = REVIEW_ROW) -> None:
+        self.world.found(*(one | {"head": self.target.head_sha} for one in findings), row=row)
 
     def push(self) -> str:
         """Somebody moves the branch on."""
@@ -208,8 +208,7 @@ def test_a_push_gets_a_review_without_the_findings_of_the_first(scene: Scene) ->
     scene.found(HERE)
     assert scene.publish() is Outcome.DONE
     again = "github#0002#review#1"
-    scene.found(HERE, finding(path="src/new.py", line=1, title="It prints to nobody"))
-    scene.world.intends(scene.world.row(REVIEW_ROW).payload, row=again)
+    scene.found(HERE, finding(path="src/new.py", line=1, title="It prints to nobody"), row=again)
 
     assert scene.publish(again) is Outcome.DONE
 

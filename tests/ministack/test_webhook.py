@@ -36,7 +36,10 @@ def test_a_signed_webhook_makes_one_task_and_leaves_its_reason(nightdesk: Nightd
     body = json.dumps(sent).encode()
 
     deployment.client("ssm").put_parameter(
-        Name=variables["GITHUB_WEBHOOK_SECRET_PARAMETER"], Value=SECRET, Type="SecureString"
+        Name=variables["GITHUB_WEBHOOK_SECRET_PARAMETER"],
+        Value=SECRET,
+        Type="SecureString",
+        Overwrite=True,
     )
 
     made = deliver(nightdesk, body, signature(body, SECRET))

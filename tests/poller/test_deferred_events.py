@@ -69,10 +69,12 @@ def test_putting_it_again_changes_nothing(deferred_events: DeferredEvents) -> No
 
 def test_two_events_with_one_natural_key_both_wait(deferred_events: DeferredEvents) -> None:
     opened = waiting()
-    labelled = replace(opened, event=replace(opened.event, action="labeled", label="bug"))
+    event = replace(opened.event, action="labeled", label="bug", happened_at=NOON - MINUTE / 7)
+    labelled = replace(opened, event=event)
     deferred_events.put(opened)
     deferred_events.put(labelled)
-    assert len(deferred_events.due(now=NOON, most=10)) == 2
+    due = deferred_events.due(now=NOON, most=10)
+    assert sorted(due, key=lambda one: one.event.action) == [opened, labelled]
 
 
 def test_a_moved_event_waits_for_its_next_try(deferred_events: DeferredEvents) -> None:

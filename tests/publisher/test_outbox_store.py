@@ -210,3 +210,18 @@ def test_only_a_dead_row_is_sent_again(store: OutboxStore) -> None:
     with pytest.raises(ConditionFailedError):
         store.send_again(row("t-9"), now=NOON)
     assert store.get("t-9", row().row) is None
+
+
+def test_a_wait_that_was_asked_for_is_counted_apart(store: OutboxStore, put: Put) -> None:
+    leased = store.lease(existing(store, put), until=NOON + MINUTE)
+    store.failed(leased, error="429", next_try=NOON + MINUTE, waits=True)
+    again = store.lease(stored(store), until=NOON + 2 * MINUTE)
+    assert (again.tries, again.waits) == (2, 1)
+    store.failed(again, error="502", next_try=NOON + 2 * MINUTE)
+    assert (stored(store).tries, stored(store).waits) == (2, 1)
+
+
+def stored(store: OutboxStore) -> OutboxRow:
+    found = store.get("t-1", "github#0001#comment#1")
+    assert found is not None
+    return found

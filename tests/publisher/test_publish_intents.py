@@ -420,3 +420,15 @@ def test_a_marker_is_of_one_row_of_one_task() -> None:
     assert not is_marked(marker, TASK, LABELS_ROW)
     assert not is_marked(marker, TASK[:-1], COMMENT_ROW)
     assert not is_marked(marker, TASK, COMMENT_ROW + "0")
+
+
+def test_waits_that_github_asks_for_use_up_no_tries(world: PublisherWorld) -> None:
+    world.intends()
+    for _ in range(12):
+        world.github.fails_before.append(TryLaterError("429", retry_after=timedelta(minutes=1)))
+        assert world.publish() is Outcome.TRY_AGAIN
+        world.clock.advance(timedelta(minutes=1))
+    world.github.fails_before.append(UnavailableError("502"))
+    assert world.publish() is Outcome.TRY_AGAIN
+    world.publish_until_quiet()
+    assert len(world.github.bodies(12)) == 1

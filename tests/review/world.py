@@ -31,11 +31,13 @@ class ReviewWorld(PublisherWorld):
         self.github.pulls[12] = self.pull
         self.origin(target=TARGET, intents=(("review", 1),))
 
-    def found(self, *findings: Mapping[str, Any], summary: str = "Not yet.") -> None:
+    def found(
+        self, *findings: Mapping[str, Any], summary: str = "Not yet.", row: str = REVIEW_ROW
+    ) -> None:
         """The row of a session that ended with these findings."""
         proposed = [{"name": "finding", "head": HEAD, **one} for one in findings]
         intent = review_intent(summary, proposed)
-        self.intends({k: v for k, v in intent.items() if k != "name"}, row=REVIEW_ROW)
+        self.intends({k: v for k, v in intent.items() if k != "name"}, row=row)
 
     def publish_review(self, switch: KillSwitch | None = None) -> Outcome:
         return self.publish(REVIEW_ROW, switch)

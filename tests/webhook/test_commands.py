@@ -43,6 +43,26 @@ def test_commands_begin_their_line(text: str, commands: tuple[Command, ...]) -> 
     assert commands_in(text, handle="night-bot") == commands
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> hello\u2028/nightdesk enricher do evil",
+        "> hello\u2029/nightdesk enricher do evil",
+        "> hello\x0b/nightdesk enricher do evil",
+        "> hello\x85/nightdesk enricher do evil",
+        "```\n```js\n/nightdesk enricher x\n```",
+        "````\n```\n/nightdesk enricher x\n````",
+        "~~~\n```\n/nightdesk enricher x\n~~~",
+    ],
+)
+def test_what_a_page_shows_as_quoted_or_as_code_is_no_command(text: str) -> None:
+    assert commands_in(text) == ()
+
+
+def test_a_command_after_a_block_that_has_ended_counts() -> None:
+    assert commands_in("```\nx\n`````  \n/nightdesk enricher") == (Command("enricher"),)
+
+
 def test_without_a_handle_a_mention_is_no_command() -> None:
     assert commands_in("@ enricher\n@night-bot enricher") == ()
 

@@ -16,6 +16,7 @@ from nightdesk.domain.deferred_events import GIVEN_UP_AFTER
 from nightdesk.domain.errors import NightdeskError, TryLaterError, UnavailableError
 from nightdesk.domain.github_ports import GithubNotFoundError, Repository
 from nightdesk.domain.repository_rules import NO_RULES, RepositoryRules
+from nightdesk.domain.specialist import EventTrigger
 from nightdesk.services.bounded_gate import BoundedGateReader
 from tests.fakes.clock import FakeClock
 from tests.fakes.gate_reader import FakeGateReader
@@ -67,6 +68,20 @@ def test_the_next_poll_imports_it_though_no_repository_is_polled(deferred: Webho
     assert [result for result, _ in outcomes(deferred)] == ["task", "deferred"]
     assert deferred.status()["deferredEvents"] == 0
     assert "deferred" not in deferred.poll()
+
+
+def test_what_may_happen_again_waits_like_the_rest(world: WebhookWorld) -> None:
+    world.wants("asker", EventTrigger(event="issues", actions=("labeled",)))
+    world.source.issues[12] = issue_facts(12, labels=("review",))
+    world.gate_reader.failures = [DOWN]
+    labelled = issue(12, created_at="2026-11-01T12:00:00Z")
+    sent = payload("labeled", label={"name": "review"}, issue=labelled)
+
+    assert world.deliver("issues", sent).body["state"] == "deferred"
+    world.clock.advance(timedelta(seconds=1))
+    world.poll()
+
+    assert world.agents() == ["asker"]
 
 
 def test_a_redelivery_meanwhile_makes_the_task_and_the_drain_none(deferred: WebhookWorld) -> None:

@@ -55,9 +55,11 @@ class ActorGate:
 def demand_of(specialist: Specialist, event: GithubEvent) -> Demand:
     """What the specialist demands of the event's actor.
 
-    A comment is a command. Where it can cause more than words, its author's standing in the
-    organisation is not enough: a member need not be allowed to write to this repository.
+    A comment is a command. Where more than words and labels may come of an event, its actor's
+    standing in the organisation is not enough: a member need not be allowed to write here.
     """
+    if not _proposed(specialist) <= set(OPEN_INTENTS):
+        return Demand.WRITER
     if event.event != "issue_comment":
         return Demand.NOTHING if serves_everyone(specialist) else Demand.MEMBER
     return Demand.MEMBER if _proposed(specialist) <= {COMMENT, REVIEW} else Demand.WRITER

@@ -73,6 +73,13 @@ class ApiKey:
         if workspace_id != self.workspace_id:
             raise ForbiddenError("This key belongs to another workspace")
 
+    def demand_all_agents(self) -> None:
+        """Raise ForbiddenError unless the key covers every specialist: what is of the workspace
+        concerns them all.
+        """
+        if self.agents:
+            raise ForbiddenError("This key is limited to some specialists")
+
     def demand_agent(self, agent_id: str) -> None:
         """Raise ForbiddenError unless the key may start tasks of this specialist."""
         if not self.covers_agent(agent_id):

@@ -1,7 +1,12 @@
 """Names of concurrency groups: `<workspace>#<name>`, so that no workspace can meet another's."""
 
+import re
+from collections.abc import Sequence
+
 from nightdesk.domain.specialist import ConcurrencyGroup, OnConflict, Specialist
 from nightdesk.domain.task import Target
+
+_CALLER = re.compile(r"^caller\([^)]*\):")
 
 
 def group_in(workspace_id: str, name: str) -> str:
@@ -9,9 +14,16 @@ def group_in(workspace_id: str, name: str) -> str:
     return f"{workspace_id}#{name}"
 
 
+def callers_group(workspace_id: str, name: str, *, agents: Sequence[str] = ()) -> str:
+    """A group that a caller names: never one of a specialist's file. `agents` are those that the
+    caller's key is limited to: such a key cannot end or hold up what others do.
+    """
+    return group_in(workspace_id, f"caller({','.join(sorted(agents))}):{name}")
+
+
 def group_shown(group: str) -> str:
     """A stored group as its workspace knows it. A workspace's id holds no `#`."""
-    return group.partition("#")[2] or group
+    return _CALLER.sub("", group.partition("#")[2] or group)
 
 
 def group_of(specialist: Specialist, workspace_id: str, target: Target | None) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 
 from nightdesk.domain.trigger import GithubEvent
 
@@ -33,8 +33,16 @@ class DeferredEvent:
         """Of the whole event: two events may share a natural key (opened, labelled at once), and
         start different specialists.
         """
-        text = json.dumps(asdict(self.event), sort_keys=True)
+        text = json.dumps(document_of(self.event), sort_keys=True)
         return sha256(text.encode()).hexdigest()[:32]
+
+
+def document_of(event: GithubEvent) -> dict[str, Any]:
+    """The event as JSON can hold it."""
+    document = asdict(event)
+    if event.happened_at is not None:
+        document["happened_at"] = event.happened_at.isoformat()
+    return document
 
 
 def wait_before(tries: int) -> timedelta:

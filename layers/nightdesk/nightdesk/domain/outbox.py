@@ -37,6 +37,8 @@ class OutboxRow:
     created_at: datetime
     state: OutboxState = OutboxState.PENDING
     tries: int = 0
+    #: How many of the tries ended because somebody asked us to wait: those are no failures.
+    waits: int = 0
     #: When the sweeper drives the row if nobody has: also the end of a consumer's lease.
     due_at: datetime | None = None
     result_url: str = ""

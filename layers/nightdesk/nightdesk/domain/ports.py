@@ -450,8 +450,10 @@ class OutboxStore(Protocol):
 
     def done(self, row: OutboxRow, *, result_url: str) -> None: ...
 
-    def failed(self, row: OutboxRow, *, error: str, next_try: datetime | None) -> None:
-        """Record a try that failed; `next_try` None = DEAD."""
+    def failed(
+        self, row: OutboxRow, *, error: str, next_try: datetime | None, waits: bool = False
+    ) -> None:
+        """Record a try that failed; `next_try` None = DEAD. `waits`: we were asked to wait."""
         ...
 
     def due(self, *, now: datetime, limit: int) -> list[OutboxRow]:

@@ -79,6 +79,7 @@ def _edited_origin(task: Task, edit: TaskEdit, ports: ApiPorts) -> Origin | None
             limits=specialist.limits,
             intents=specialist.intents if origin.target is not None else (),
             allowed_labels=specialist.allowed_labels,
+            allowed_paths=specialist.allowed_paths,
             approvals=specialist.approvals,
         )
     return origin

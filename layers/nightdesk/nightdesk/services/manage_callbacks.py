@@ -63,6 +63,7 @@ def workspace_callback(
     """Raises ForbiddenError unless it is the key's own workspace."""
     key.demand(Operation.ADMIN)
     key.demand_workspace(workspace_id)
+    key.demand_all_agents()
     found = callbacks.push_configs.of_task(workspace_owner(workspace_id))
     return found[0] if found else None
 
@@ -86,6 +87,7 @@ def set_workspace_callback(
     """
     key.demand(Operation.ADMIN)
     key.demand_workspace(workspace_id)
+    key.demand_all_agents()
     owner = workspace_owner(workspace_id)
     settings = tasks.workspace_settings(workspace_id)
     if wanted is None:
@@ -122,6 +124,7 @@ def new_signing_secret(
     """
     key.demand(Operation.ADMIN)
     key.demand_workspace(workspace_id)
+    key.demand_all_agents()
     callback_key = callbacks.key.read()
     if len(callback_key) < KEY_MIN:
         raise ConflictError(

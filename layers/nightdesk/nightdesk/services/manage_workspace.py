@@ -51,10 +51,11 @@ def change_workspace(
     """Set what is to be changed, and put back in line what it releases.
 
     Raises:
-        ForbiddenError: it is not the key's own workspace.
+        ForbiddenError: not the key's own workspace, or a key of some specialists only.
         InvalidInputError: nothing is to be changed, or a bound is out of bounds.
     """
     key.demand_workspace(workspace_id)
+    key.demand_all_agents()
     if change == WorkspaceChange():
         known = "paused, tasksPerDay, costUsdPerDay, callback"
         raise InvalidInputError("body", f"The body must change some of {known}")

@@ -134,16 +134,22 @@ def _try_once(row: OutboxRow, consumer: Consumer, ports: RowPorts) -> Outcome:
 
 def _check_age(row: OutboxRow, consumer: Consumer, now: datetime) -> None:
     """A row whose every try was cut before its outcome was stored has to end too."""
-    spent = row.tries > 1 and consumer.wait_after(row.tries - 1) is None
+    before = _failures(row) - 1
+    spent = before > 0 and consumer.wait_after(before) is None
     if spent and now - row.created_at > TOO_OLD:
         raise PermanentError(f"given up: {row.last_error or 'no try came to an end'}")
+
+
+def _failures(row: OutboxRow) -> int:
+    """The row's tries with this one, but for those after which we were only asked to wait."""
+    return max(row.tries - row.waits, 1)
 
 
 def _wait(row: OutboxRow, error: TryLaterError, consumer: Consumer, ports: RowPorts) -> Outcome:
     now = ports.clock.now()
     if now - row.created_at > TOO_OLD:
         return _fail(row, str(error), consumer, ports, again=False)
-    ports.outbox.failed(row, error=str(error), next_try=now + error.retry_after)
+    ports.outbox.failed(row, error=str(error), next_try=now + error.retry_after, waits=True)
     logger.warning("[%s] %s %s: %s", consumer.name, row.task_id, row.row, error)
     return Outcome.TRY_AGAIN
 
@@ -152,7 +158,7 @@ def _fail(
     row: OutboxRow, reason: str, consumer: Consumer, ports: RowPorts, *, again: bool
 ) -> Outcome:
     logger.warning("[%s] %s %s: %s", consumer.name, row.task_id, row.row, reason)
-    wait = consumer.wait_after(row.tries) if again else None
+    wait = consumer.wait_after(_failures(row)) if again else None
     if wait is not None:
         ports.outbox.failed(row, error=reason, next_try=ports.clock.now() + wait)
         return Outcome.TRY_AGAIN

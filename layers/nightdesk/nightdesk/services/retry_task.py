@@ -115,8 +115,8 @@ def _retry(task: Task, ports: ApiPorts, *, wakes: bool) -> int:
 
 
 def _begin(task: Task, ports: ApiPorts) -> Task:
-    """The new run. It waits for what it depends on, as the first one did; what has ended by now,
-    however it ended, a person has seen.
+    """The new run. It waits while something that it depends on has not ended, as the first one did,
+    and ends with it if that fails. If all of them have ended, however, a person has seen it.
 
     Raises:
         ConditionFailedError: the task has changed since it was read.

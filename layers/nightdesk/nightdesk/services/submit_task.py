@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nightdesk.domain.api_key import ApiKey
-from nightdesk.domain.concurrency import group_in, group_of, supersedes_older
+from nightdesk.domain.concurrency import callers_group, group_of, supersedes_older
 from nightdesk.domain.errors import (
     ConditionFailedError,
     InvalidInputError,
@@ -145,7 +145,7 @@ def _create(
     for _ in range(TRIES):
         dependencies = read_dependencies(new.depends_on or (), policy, key=key, tasks=ports.tasks)
         now = ports.clock.now()
-        task = _task(new, task_id, specialist, dependencies, now)
+        task = _task(new, task_id, specialist, dependencies, now, key=key)
         origin = _origin(new, task_id, specialist, now, delimiter=ports.dice.token())
         try:
             created = ports.tasks.create(task, origin, awaits=dependencies.awaits)
@@ -326,10 +326,12 @@ def _task(
     specialist: Specialist,
     dependencies: Dependencies,
     now: datetime,
+    *,
+    key: ApiKey,
 ) -> Task:
     title = one_line(new.title or "") or one_line(new.prompt[:TITLE_FROM_PROMPT])
     held, run_after = _held(new, dependencies, now)
-    group = _group(new, specialist)
+    group = _group(new, specialist, key)
     supersedes = (
         supersedes_older(specialist)
         if new.concurrency_group is None
@@ -368,10 +370,10 @@ def _held(
     return None, None
 
 
-def _group(new: NewTask, specialist: Specialist) -> str | None:
+def _group(new: NewTask, specialist: Specialist, key: ApiKey) -> str | None:
     """What the caller names; else the file's, which without a target can only be the specialist."""
     if new.concurrency_group is not None:
-        return group_in(new.workspace_id, new.concurrency_group)
+        return callers_group(new.workspace_id, new.concurrency_group, agents=key.agents)
     return group_of(specialist, new.workspace_id, None)
 
 

@@ -5,7 +5,7 @@ time of the next try is another row: put and removed in one transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from nightdesk.adapters.dynamodb.transactions import (
     transact,
     translated,
 )
-from nightdesk.domain.deferred_events import DeferredEvent
+from nightdesk.domain.deferred_events import DeferredEvent, document_of
 from nightdesk.domain.errors import ConditionFailedError
 from nightdesk.domain.github_ports import Account, Repository
 from nightdesk.domain.trigger import GithubEvent
@@ -76,7 +76,7 @@ def _item_of(deferred: DeferredEvent) -> GithubItem:
         _KEY,
         f"{instant(deferred.next_try)}#{deferred.digest}",
         document={
-            "event": asdict(deferred.event),
+            "event": document_of(deferred.event),
             "deferredAt": instant(deferred.deferred_at),
             "nextTry": instant(deferred.next_try),
             "tries": deferred.tries,
@@ -99,6 +99,8 @@ def _event_of(document: Mapping[str, Any]) -> GithubEvent:
     """What another release wrote besides is left out."""
     known = {field.name for field in fields(GithubEvent)} - {"repo", "actor"}
     values = {name: value for name, value in document.items() if name in known}
+    if happened_at := values.get("happened_at"):
+        values["happened_at"] = datetime.fromisoformat(happened_at)
     return GithubEvent(
         repo=Repository(**document["repo"]), actor=Account(**document["actor"]), **values
     )

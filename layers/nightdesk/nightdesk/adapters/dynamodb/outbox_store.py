@@ -56,8 +56,12 @@ class DynamoOutboxStore:
         ]
         _update(OutboxItem(row.task_id, row.row), actions, _as_read(row))
 
-    def failed(self, row: OutboxRow, *, error: str, next_try: datetime | None) -> None:
+    def failed(
+        self, row: OutboxRow, *, error: str, next_try: datetime | None, waits: bool = False
+    ) -> None:
         actions: list[Action] = [OutboxItem.last_error.set(error[:_ERROR_CHARACTERS])]
+        if waits:
+            actions.append(OutboxItem.waits.set(row.waits + 1))
         if next_try is None:
             actions += [OutboxItem.state.set(OutboxState.DEAD.value), *_out_of_due()]
             if row.workspace_id:
@@ -67,14 +71,15 @@ class DynamoOutboxStore:
         _update(OutboxItem(row.task_id, row.row), actions, _as_read(row))
 
     def due(self, *, now: datetime, limit: int) -> list[OutboxRow]:
-        keys: list[tuple[str, str]] = []
+        found_due: list[tuple[datetime, str, str]] = []
         with translated():
             for shard in range(SHARDS):
                 found = OutboxItem.by_due.query(
                     str(shard), type(OutboxItem.by_due).due_at <= now, limit=limit, page_size=limit
                 )
-                keys.extend((item.task_id, item.row) for item in found)
-            items = list(OutboxItem.batch_get(keys[:limit], consistent_read=True))
+                found_due.extend((item.due_at, item.task_id, item.row) for item in found)
+            keys = [(task_id, row) for _, task_id, row in sorted(found_due)[:limit]]
+            items = list(OutboxItem.batch_get(keys, consistent_read=True))
         rows = sorted(
             map(_row_of, items), key=lambda row: (row.due_at or now, row.task_id, row.row)
         )
@@ -141,6 +146,7 @@ def _row_of(item: OutboxItem) -> OutboxRow:
         created_at=item.created_at,
         state=OutboxState(item.state),
         tries=int(item.tries or 0),
+        waits=int(item.waits or 0),
         due_at=item.due_at,
         result_url=item.result_url or "",
         last_error=item.last_error or "",

@@ -309,6 +309,7 @@ class OutboxItem(Model):
     document = PackedAttribute(attr_name="doc")
     state = UnicodeAttribute(attr_name="st")
     tries = NumberAttribute(attr_name="n", default=0)
+    waits = NumberAttribute(attr_name="nw", null=True)
     created_at = InstantAttribute(attr_name="cr")
     due_shard = UnicodeAttribute(attr_name="ds", null=True)
     due_at = InstantAttribute(attr_name="da", null=True)

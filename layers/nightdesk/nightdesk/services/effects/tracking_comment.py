@@ -150,8 +150,11 @@ class _Look:
             return self._result(comment, result), True
         if task is None or self._result_is_coming(task):
             return "", False
-        is_worth_it = task.status in _WORTH_A_COMMENT or (
-            is_first and task.status is TaskStatus.RUNNING
+        is_worth_it = (
+            task.status in _WORTH_A_COMMENT
+            or (is_first and task.status is TaskStatus.RUNNING)
+            # An older task's answer, which no other row will bring.
+            or not is_status_row(self._work.row.row)
         )
         text = status_text(task, comment)
         if result is not None:
