@@ -579,6 +579,23 @@ def test_a_defect_in_the_watch_cuts_the_call_and_is_a_failed_attempt(world: Worl
     assert all(slot.task_id is None for slot in world.tasks.slots())
 
 
+def test_a_lease_that_a_slow_claim_has_used_up_in_part_is_renewed_in_time(world: World) -> None:
+    world.submit(origin=ORIGIN)
+    claimed = world.claim("t-1")
+    assert claimed is not None
+    world.clock.advance(HEARTBEAT_AFTER + timedelta(seconds=2))
+
+    def looks(request: ModelRequest, control: CallControl) -> ModelTurn:
+        assert world.task().lease_until == world.clock.now() + LEASE
+        return says("Done.")
+
+    world.model.will(looks)
+    hand_over_at = world.clock.now() + timedelta(minutes=14)
+    run_session(claimed.task, claimed.origin, ports=world.executor(), hand_over_at=hand_over_at)
+
+    assert world.task().status is TaskStatus.COMPLETED
+
+
 def test_no_model_call_begins_on_a_lease_that_could_not_be_renewed(world: World) -> None:
     world.submit(origin=ORIGIN)
     claimed = world.claim("t-1")

@@ -54,7 +54,8 @@ class HeldTask:
         self._tasks = tasks
         self._clock = clock
         self._hand_over_at = hand_over_at
-        self._last_write = clock.now()
+        # The lease counts from before the claim was written, which may have taken seconds.
+        self._last_write = task.lease_until - LEASE if task.lease_until else clock.now()
         self._lock = RLock()
         self._stop: NightdeskError | None = None
         self._call: CallControl | None = None
